@@ -1,0 +1,3 @@
+module github.com/gitopskit/gitopskit/bench
+
+go 1.26.0

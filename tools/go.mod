@@ -1,0 +1,3 @@
+module github.com/gitopskit/gitopskit/tools
+
+go 1.26.0
