@@ -1,0 +1,281 @@
+package ssa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/gitopskit/gitopskit/inventory"
+)
+
+// Apply makes the cluster match the objects: it creates and updates what
+// differs, prunes what left the set if asked to, and waits until all is ready
+// if asked to.
+//
+// Lists among the objects are applied as what they contain. The objects are
+// not changed. The Result is never nil and tells of every object also where an
+// error is returned; the error joins those of all objects that failed.
+//
+// If Apply is interrupted at any moment, by its context, a crash or an error,
+// every object it has written is in the inventory, and calling it again goes
+// on from there.
+func (a *Applier) Apply(ctx context.Context, objects []*unstructured.Unstructured, opts ApplyOptions) (*Result, error) {
+	r := newRun(a, objects, opts)
+	err := r.do(ctx)
+	return r.finish(ctx, err)
+}
+
+// run is one Apply under way.
+type run struct {
+	a       *Applier
+	opts    *ApplyOptions
+	objects []*object // those that can be applied, sorted by rank once there is something to write
+	byRef   map[inventory.Ref]*object
+	old     *inventory.Inventory // as loaded
+	saved   *inventory.Inventory // as last stored
+
+	mu     sync.Mutex // guards result and the fields of objects once several goroutines work
+	result *Result
+	told   []bool // by index: OnEvent was called
+}
+
+func newRun(a *Applier, objects []*unstructured.Unstructured, opts ApplyOptions) *run {
+	r := &run{a: a, opts: &opts}
+	usable, results := a.prepare(objects, &opts)
+	r.objects = usable
+	r.result = &Result{Objects: results, Inventory: inventory.New()}
+	r.byRef = make(map[inventory.Ref]*object, len(usable))
+	for _, o := range usable {
+		r.byRef[o.ref] = o
+	}
+	r.told = make([]bool, len(results))
+	return r
+}
+
+func (r *run) do(ctx context.Context) error {
+	if err := r.load(ctx); err != nil {
+		return err
+	}
+	r.survey(ctx)
+	r.follow()
+	if !r.mayGoOn() {
+		return nil
+	}
+	if pending := r.pending(); len(pending) > 0 {
+		r.connect()
+		r.validate(ctx)
+	}
+	if ctx.Err() != nil || !r.mayGoOn() {
+		return nil
+	}
+	if err := r.checkPrune(); err != nil {
+		return err
+	}
+	if r.opts.DryRun {
+		return r.rehearsePrune(ctx)
+	}
+	if err := r.writeAhead(ctx); err != nil {
+		return err
+	}
+	r.write(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if r.opts.Prune && r.failures() == 0 {
+		r.prune(ctx)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err := r.writeDown(ctx); err != nil {
+		return err
+	}
+	if r.opts.Wait && r.failures() == 0 {
+		return r.wait(ctx)
+	}
+	return nil
+}
+
+// follow sees to it that the kinds of the set are watched while Watch runs.
+func (r *run) follow() {
+	if r.opts.Set == "" {
+		return
+	}
+	done := map[schema.GroupVersionResource]bool{}
+	for _, o := range r.objects {
+		if !done[o.gvr] && o.unknown == nil {
+			done[o.gvr] = true
+			r.a.state.follow(o.target)
+		}
+	}
+}
+
+// load reads the inventory. One that can't be read stops everything: taken
+// for an empty one, it would forget what it owns.
+func (r *run) load(ctx context.Context) error {
+	if r.opts.Inventory == nil {
+		if r.opts.Prune {
+			return errors.New("ssa: ApplyOptions.Prune needs ApplyOptions.Inventory: only what an inventory lists is pruned")
+		}
+		r.old = inventory.New()
+		return nil
+	}
+	old, err := r.opts.Inventory.Load(ctx)
+	if err != nil {
+		return fmt.Errorf("ssa: %w", err)
+	}
+	r.old, r.saved = old, old
+	r.result.Inventory = old.Clone()
+	return nil
+}
+
+// mayGoOn reports whether what was found so far allows the next step.
+func (r *run) mayGoOn() bool { return r.opts.ContinueOnError || r.failures() == 0 }
+
+func (r *run) failures() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for i := range r.result.Objects {
+		if r.result.Objects[i].Err != nil {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *run) failed(o *object) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.result.Objects[o.index].Err != nil
+}
+
+func (r *run) fail(o *object, err *Error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	res := &r.result.Objects[o.index]
+	res.Err = err
+	if o.action != "" {
+		res.Action = o.action
+	}
+	r.tell(o.index)
+}
+
+// tell reports an object's result once. r.mu is held, so that calls come one
+// after the other.
+func (r *run) tell(index int) {
+	if r.opts.OnEvent == nil || r.told[index] {
+		return
+	}
+	r.told[index] = true
+	r.opts.OnEvent(r.result.Objects[index])
+}
+
+// pending returns the objects that may have to be written.
+func (r *run) pending() []*object {
+	var out []*object
+	for _, o := range r.objects {
+		switch o.action {
+		case Create, Update, Recreate:
+			if !r.failed(o) {
+				out = append(out, o)
+			}
+		}
+	}
+	return out
+}
+
+func (r *run) connect() {
+	sorted, errs := connect(r.objects)
+	r.objects = sorted
+	for _, err := range errs {
+		r.fail(r.byRef[err.Ref], err)
+	}
+}
+
+// each calls f for all objects, several at a time, and records errors. It
+// begins no more once ctx has ended.
+func (r *run) each(ctx context.Context, objects []*object, f func(context.Context, *object) *Error) {
+	next := make(chan *object)
+	var wg sync.WaitGroup
+	for range min(r.a.opts.Concurrency, len(objects)) {
+		wg.Go(func() {
+			for o := range next {
+				if err := f(ctx, o); err != nil && ctx.Err() == nil {
+					r.fail(o, err)
+				}
+			}
+		})
+	}
+feed:
+	for _, o := range objects {
+		select {
+		case next <- o:
+		case <-ctx.Done():
+			break feed
+		}
+	}
+	close(next)
+	wg.Wait()
+}
+
+// writeAhead stores the inventory with everything that may be written from now
+// on, so that whatever happens there is no object that nobody owns.
+func (r *run) writeAhead(ctx context.Context) error {
+	if r.opts.Inventory == nil {
+		return nil
+	}
+	ahead := r.old.Clone()
+	for _, o := range r.objects {
+		if r.owns(o) {
+			ahead.Add(o.entry())
+		}
+	}
+	return r.save(ctx, ahead)
+}
+
+// owns reports whether o belongs into the inventory before anything is
+// written: what is there, and what is about to be.
+func (r *run) owns(o *object) bool {
+	if o.live == nil && (o.action == Skip || r.failed(o)) {
+		return r.old.Has(o.ref)
+	}
+	return true
+}
+
+// writeDown stores the inventory as it is after everything.
+func (r *run) writeDown(ctx context.Context) error {
+	if r.opts.Inventory == nil {
+		return nil
+	}
+	return r.save(ctx, r.result.Inventory)
+}
+
+func (r *run) save(ctx context.Context, inv *inventory.Inventory) error {
+	r.result.Inventory = inv.Clone()
+	if inv.Equal(r.saved) {
+		return nil
+	}
+	if err := r.opts.Inventory.Save(ctx, inv); err != nil {
+		return fmt.Errorf("ssa: %w", err)
+	}
+	r.saved = inv.Clone()
+	return nil
+}
+
+// finish completes the result and returns the errors.
+func (r *run) finish(ctx context.Context, err error) (*Result, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.result.Objects {
+		r.tell(i)
+	}
+	if ctx.Err() != nil {
+		err = errors.Join(fmt.Errorf("ssa: stopped: %w", context.Cause(ctx)), err)
+	}
+	return r.result, errors.Join(err, r.result.err())
+}

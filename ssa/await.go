@@ -1,0 +1,112 @@
+package ssa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gitopskit/gitopskit/inventory"
+	"github.com/gitopskit/gitopskit/ssa/health"
+)
+
+// readyTimeout is how long an object waits for what it depends on.
+const readyTimeout = time.Minute
+
+// wait waits until everything that was applied is ready.
+func (r *run) wait(ctx context.Context) error {
+	entries := make([]inventory.Entry, 0, len(r.objects))
+	for _, o := range r.objects {
+		if o.action != Skip {
+			entries = append(entries, o.entry())
+		}
+	}
+	_, err := r.a.await(ctx, entries, health.WaitOptions{Timeout: r.opts.WaitTimeout})
+	return err
+}
+
+// Wait waits until the objects are ready; see health.Waiter.
+func (a *Applier) Wait(ctx context.Context, objects []inventory.Entry, opts health.WaitOptions) ([]health.Observation, error) {
+	return a.await(ctx, objects, opts)
+}
+
+func (a *Applier) await(ctx context.Context, entries []inventory.Entry, opts health.WaitOptions) ([]health.Observation, error) {
+	w, err := health.NewWaiter(a.client.cfg, a.kinds.mapper)
+	if err != nil {
+		return nil, err
+	}
+	return w.Wait(ctx, entries, opts)
+}
+
+// awaitReady waits until what the object's annotation names is ready.
+func (r *run) awaitReady(ctx context.Context, o *object) *Error {
+	if len(o.ready) == 0 {
+		return nil
+	}
+	entries := make([]inventory.Entry, 0, len(o.ready))
+	for _, ref := range o.ready {
+		e, err := r.entryOf(ref)
+		if err != nil {
+			return &Error{Op: "apply", Ref: o.ref, Origin: o.origin, Err: fmt.Errorf("%w: %w", ErrDependency, err)}
+		}
+		entries = append(entries, e)
+	}
+	if _, err := r.a.await(ctx, entries, health.WaitOptions{Timeout: readyTimeout}); err != nil {
+		return &Error{Op: "apply", Ref: o.ref, Origin: o.origin, Err: fmt.Errorf("%w: %w", ErrDependency, err)}
+	}
+	return nil
+}
+
+// entryOf finds the version in which an object, of the set or outside it, can
+// be read.
+func (r *run) entryOf(ref inventory.Ref) (inventory.Entry, error) {
+	if o, ok := r.byRef[ref]; ok {
+		return o.entry(), nil
+	}
+	m, err := r.a.kinds.mapper.RESTMapping(ref.GroupKind())
+	if err != nil {
+		return inventory.Entry{}, err
+	}
+	return inventory.Entry{Ref: ref, Version: m.GroupVersionKind.Version}, nil
+}
+
+// awaitKind waits until the cluster serves the kind of o, whose definition is
+// in the set, and validates o, which could not be done before.
+func (r *run) awaitKind(ctx context.Context, o *object) *Error {
+	fail := func(err error) *Error { return &Error{Op: "apply", Ref: o.ref, Origin: o.origin, Err: err} }
+	var definition []inventory.Entry
+	for _, on := range o.after {
+		if on.ref.Kind == "CustomResourceDefinition" {
+			definition = append(definition, on.entry())
+		}
+	}
+	if _, err := r.a.await(ctx, definition, health.WaitOptions{Timeout: readyTimeout}); err != nil {
+		return fail(fmt.Errorf("%w: %w", ErrDependency, err))
+	}
+	res, err := r.lookAgain(ctx, o)
+	if err != nil {
+		return fail(err)
+	}
+	o.resource, o.unknown = res, nil
+	if r.opts.SkipValidation {
+		return nil
+	}
+	return r.validateOne(ctx, o)
+}
+
+// lookAgain asks discovery for a kind that was just defined. Discovery may lag
+// behind the definition's being established by a moment.
+func (r *run) lookAgain(ctx context.Context, o *object) (resource, error) {
+	pause := retryFirst
+	for {
+		r.a.kinds.forget(o.ref.GroupKind())
+		res, err := r.a.kinds.resource(o.gvk())
+		if !errors.Is(err, ErrUnknownKind) || pause > 5*time.Second {
+			return res, err
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return resource{}, err
+		}
+		pause *= 2
+	}
+}

@@ -1,0 +1,140 @@
+package ssa
+
+import (
+	"errors"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// apiError turns an error of the API server into an *Error whose text is about
+// the object's fields and not about the request.
+func apiError(op string, o *object, err error) *Error {
+	e := &Error{Op: op, Ref: o.ref, Origin: o.origin, Err: err}
+	causes := causesOf(err)
+	for _, c := range causes {
+		if namesField(c) {
+			e.Fields = append(e.Fields, c.Field)
+		}
+	}
+	if kind := classify(err); kind != nil {
+		e.Err = &apiCause{kind: kind, text: describe(err, causes), err: err}
+	}
+	return e
+}
+
+// An apiCause carries a sentinel, a readable text and the API's error.
+type apiCause struct {
+	kind error
+	text string
+	err  error
+}
+
+func (c *apiCause) Error() string   { return c.kind.Error() + ": " + c.text }
+func (c *apiCause) Unwrap() []error { return []error{c.kind, c.err} }
+
+func classify(err error) error {
+	switch {
+	case isImmutable(err):
+		return ErrImmutable
+	case apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict):
+		return ErrConflict
+	case apierrors.HasStatusCause(err, "NamespaceTerminating"):
+		return ErrTerminating
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), isSchemaError(err), isTooLarge(err):
+		return ErrInvalid
+	case apierrors.IsForbidden(err):
+		return ErrForbidden
+	case isNamespaceMissing(err):
+		return ErrNamespaceMissing
+	}
+	return nil
+}
+
+// isSchemaError tells failures to read a patch against the schema, which the
+// API server reports as an internal error.
+func isSchemaError(err error) bool {
+	return apierrors.IsInternalError(err) && strings.Contains(err.Error(), "failed to create typed patch object")
+}
+
+func isTooLarge(err error) bool {
+	return apierrors.IsRequestEntityTooLargeError(err) || strings.Contains(err.Error(), "etcdserver: request is too large")
+}
+
+func isNamespaceMissing(err error) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsNotFound(err) || !errors.As(err, &status) || status.Status().Details == nil {
+		return false
+	}
+	return status.Status().Details.Kind == "namespaces"
+}
+
+func causesOf(err error) []metav1.StatusCause {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return nil
+	}
+	return status.Status().Details.Causes
+}
+
+func namesField(c metav1.StatusCause) bool {
+	return c.Field != "" && c.Field != "<nil>" && c.Type != "UnexpectedServerResponse"
+}
+
+func describe(err error, causes []metav1.StatusCause) string {
+	var parts []string
+	for _, c := range causes {
+		switch {
+		case c.Message == "":
+		case namesField(c):
+			parts = append(parts, c.Field+": "+c.Message)
+		default:
+			parts = append(parts, c.Message)
+		}
+	}
+	if len(parts) == 0 {
+		return err.Error()
+	}
+	return strings.Join(parts, "; ")
+}
+
+// immutableTexts are what the API server and its admission say of a field that
+// must not change, in lower case; the API has no cause type of its own for it.
+var immutableTexts = []string{
+	"field is immutable",
+	"updates to statefulset spec for fields other than",
+	"may not change once set",
+	"is immutable after creation",
+	"cannot change roleref",
+	"updates to parameters are forbidden",
+	"updates to provisioner are forbidden",
+	"updates to reclaimpolicy are forbidden",
+	"updates to volumebindingmode are forbidden",
+}
+
+// isImmutable decides on the causes that the API names, never on the status
+// code alone: a plain validation error must not lead to a deletion. Every
+// cause has to be of this sort.
+func isImmutable(err error) bool {
+	if !apierrors.IsInvalid(err) {
+		return false
+	}
+	causes := causesOf(err)
+	for _, c := range causes {
+		if !mentionsImmutable(c.Message) {
+			return false
+		}
+	}
+	return len(causes) > 0
+}
+
+func mentionsImmutable(message string) bool {
+	message = strings.ToLower(message)
+	for _, t := range immutableTexts {
+		if strings.Contains(message, t) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,64 @@
+package ssa
+
+import (
+	"context"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// compare reads the object, asks for a dry run of the whole object, and keeps
+// the difference.
+func (r *run) compare(ctx context.Context, o *object) error {
+	live, err := r.a.client.get(ctx, o)
+	if err != nil {
+		return err
+	}
+	merged, ans, err := r.a.client.rehearseWhole(ctx, o)
+	if err != nil {
+		return err
+	}
+	o.diff = Diff(live, merged)
+	before, after := r.a.summarize(live), r.a.summarize(merged)
+	o.live = &before
+	if len(o.diff) == 0 && ownedFields(r.a, live) == ownedFields(r.a, merged) && !(before.takeOver && o.marks&markMerge == 0) {
+		after.rv = before.rv
+		r.inSync(o, after, ans)
+		return nil
+	}
+	o.sure = true
+	return nil
+}
+
+// ownedFields returns the fields that are ours in an object.
+func ownedFields(a *Applier, u *unstructured.Unstructured) string {
+	for _, e := range u.GetManagedFields() {
+		if a.isOwn(e) && e.FieldsV1 != nil {
+			return e.APIVersion + e.FieldsV1.GetRawString()
+		}
+	}
+	return ""
+}
+
+// rehearseWhole sends a dry run and returns the object as it would be.
+func (c *client) rehearseWhole(ctx context.Context, o *object) (*unstructured.Unstructured, answer, error) {
+	body, err := o.body()
+	if err != nil {
+		return nil, answer{}, err
+	}
+	release, err := c.acquire(ctx)
+	if err != nil {
+		return nil, answer{}, err
+	}
+	defer release()
+	force := true
+	var out *unstructured.Unstructured
+	err = retry(ctx, func() error {
+		out, err = c.dynamic.Resource(o.gvr).Namespace(o.namespace()).Patch(ctx, o.ref.Name, types.ApplyYAMLPatchType, body, metav1.PatchOptions{
+			FieldManager: c.manager, Force: &force, DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict,
+		})
+		return err
+	})
+	return out, answer{at: c.pacer.now()}, err
+}

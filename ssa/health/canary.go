@@ -1,0 +1,30 @@
+package health
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// readCanary reads Flagger's Canary by its phase: it has no observedGeneration,
+// and the general rules take it for ready at once. A canary is ready when it
+// was promoted, or has just been initialized.
+func readCanary(obj *unstructured.Unstructured) Report {
+	phase := text(obj, "status", "phase")
+	applied, promoted := text(obj, "status", "lastAppliedSpec"), text(obj, "status", "lastPromotedSpec")
+	switch phase {
+	case "Failed":
+		_, _, message := condition(obj, "Promoted")
+		return Report{Failed, orElse(message, "the canary was rolled back: the revision in Git is newer than the one that runs")}
+	case "Initialized":
+		return Report{Status: Current}
+	case "Succeeded":
+		if promoted != "" && applied != promoted {
+			return Report{InProgress, "a new revision waits for its analysis"}
+		}
+		return Report{Status: Current}
+	case "":
+		return Report{InProgress, "Flagger has not seen the canary"}
+	}
+	return Report{InProgress, fmt.Sprintf("phase %s, weight %d", phase, number(obj, 0, "status", "canaryWeight"))}
+}

@@ -1,0 +1,357 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+
+	"github.com/gitopskit/gitopskit/internal/objwatch"
+	"github.com/gitopskit/gitopskit/inventory"
+)
+
+// A Waiter waits for objects of one cluster. It is safe for concurrent use.
+type Waiter struct {
+	client dynamic.Interface
+	mapper meta.RESTMapper
+}
+
+// NewWaiter returns a Waiter for the cluster that cfg leads to, which finds
+// the resources of kinds by mapper. It sends no request.
+func NewWaiter(cfg *rest.Config, mapper meta.RESTMapper) (*Waiter, error) {
+	if cfg == nil || mapper == nil {
+		return nil, errors.New("health: NewWaiter needs a rest.Config and a RESTMapper")
+	}
+	cfg = rest.CopyConfig(cfg)
+	cfg.QPS, cfg.RateLimiter = -1, nil
+	client, err := dynamic.NewForConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("health: %w", err)
+	}
+	return &Waiter{client: client, mapper: mapper}, nil
+}
+
+// WaitOptions say how to wait. The zero value waits for five minutes and does
+// not give up before.
+type WaitOptions struct {
+	// Timeout is how long to wait at most. Default: 5 minutes.
+	Timeout time.Duration
+
+	// FailFast ends the wait as soon as an object has failed that can't recover
+	// without a change. Default: it is waited for to the end, since somebody may
+	// mend it.
+	FailFast bool
+
+	// Read reads the status of objects. Default: Evaluate.
+	Read Reader
+
+	// OnChange is told whenever an object's status changes. It is called by one
+	// goroutine at a time, and never after Wait has returned. Default: nobody is
+	// told.
+	OnChange func(Observation)
+}
+
+const defaultTimeout = 5 * time.Minute
+
+// Wait watches the objects until all are Current. It returns the last that was
+// seen of each, in the order of objects, also where it returns an error: a
+// *WaitError that names what is missing.
+//
+// Kinds without a status by design are not read: they are Current.
+func (w *Waiter) Wait(ctx context.Context, objects []inventory.Entry, opts WaitOptions) ([]Observation, error) {
+	if opts.Timeout <= 0 {
+		opts.Timeout = defaultTimeout
+	}
+	if opts.Read == nil {
+		opts.Read = Evaluate
+	}
+	inner, cancel := context.WithTimeoutCause(ctx, opts.Timeout, ErrTimeout)
+	defer cancel()
+	b := newBoard(objects, opts)
+	w.watchAll(inner, b)
+	if b.missing() > 0 && errors.Is(context.Cause(inner), ErrTimeout) {
+		w.explain(ctx, b)
+	}
+	return b.end(context.Cause(inner))
+}
+
+// watchAll runs a watch for each collection that holds some of the objects,
+// until all objects are ready, one has failed for good or ctx ends.
+func (w *Waiter) watchAll(ctx context.Context, b *board) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	b.stop = stop
+	if b.over() {
+		return
+	}
+	var wg sync.WaitGroup
+	for _, g := range w.groups(b) {
+		wg.Go(func() {
+			h := &groupHandler{board: b, group: g}
+			if err := objwatch.Run(ctx, w.collection(g), h); err != nil && ctx.Err() == nil {
+				b.unreadable(g, err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A group is a collection to be watched and the kind of its objects.
+type group struct {
+	gk        schema.GroupKind
+	gvr       schema.GroupVersionResource
+	namespace string // "" for all
+	name      string // "" for all
+}
+
+// fewNamespaces are watched one by one; more, with one watch of all.
+const fewNamespaces = 4
+
+func (w *Waiter) groups(b *board) []group {
+	type kind struct {
+		gk      schema.GroupKind
+		version string
+	}
+	byKind := map[kind]map[string][]string{} // kind → namespace → names
+	for _, o := range b.observed {
+		if o.Status == Current {
+			continue
+		}
+		k := kind{o.Ref.GroupKind(), o.Version}
+		if byKind[k] == nil {
+			byKind[k] = map[string][]string{}
+		}
+		byKind[k][o.Ref.Namespace] = append(byKind[k][o.Ref.Namespace], o.Ref.Name)
+	}
+	var out []group
+	for k, namespaces := range byKind {
+		m, err := w.mapper.RESTMapping(k.gk, k.version)
+		if err != nil {
+			b.unreadable(group{gk: k.gk}, err)
+			continue
+		}
+		if len(namespaces) > fewNamespaces {
+			out = append(out, group{gk: k.gk, gvr: m.Resource})
+			continue
+		}
+		for ns, names := range namespaces {
+			g := group{gk: k.gk, gvr: m.Resource, namespace: ns}
+			if len(names) == 1 {
+				g.name = names[0]
+			}
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+func (w *Waiter) collection(g group) objwatch.Collection {
+	res := w.client.Resource(g.gvr).Namespace(g.namespace)
+	c := objwatch.Collection{
+		List: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return res.List(ctx, o) },
+		Watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return res.Watch(ctx, o)
+		},
+	}
+	if g.name != "" {
+		c.FieldSelector = "metadata.name=" + g.name
+	}
+	return c
+}
+
+// groupHandler tells the board what the watch of a group has seen.
+type groupHandler struct {
+	board *board
+	group group
+	seen  map[inventory.Ref]bool // during a list
+}
+
+func (h *groupHandler) BeginList() { h.seen = map[inventory.Ref]bool{} }
+
+func (h *groupHandler) EndList() {
+	h.board.absent(h.group, h.seen)
+	h.seen = nil
+}
+
+func (h *groupHandler) Set(o runtime.Object) {
+	u, ok := o.(*unstructured.Unstructured)
+	if !ok {
+		return
+	}
+	ref := inventory.Ref{Group: h.group.gk.Group, Kind: h.group.gk.Kind, Namespace: u.GetNamespace(), Name: u.GetName()}
+	if h.seen != nil {
+		h.seen[ref] = true
+	}
+	h.board.saw(ref, u)
+}
+
+func (h *groupHandler) Delete(o runtime.Object) {
+	if u, ok := o.(*unstructured.Unstructured); ok {
+		h.board.gone(inventory.Ref{Group: h.group.gk.Group, Kind: h.group.gk.Kind, Namespace: u.GetNamespace(), Name: u.GetName()})
+	}
+}
+
+func (h *groupHandler) Down(error) {}
+func (h *groupHandler) Up()        {}
+
+// board has what was last seen of each object.
+type board struct {
+	mu       sync.Mutex
+	opts     WaitOptions
+	observed []Observation
+	index    map[inventory.Ref]int
+	ttl      map[inventory.Ref]bool // goes away by itself when it is done
+	open     int                    // how many are not Current
+	failed   bool
+	stop     func()
+}
+
+func newBoard(objects []inventory.Entry, opts WaitOptions) *board {
+	b := &board{opts: opts, index: make(map[inventory.Ref]int, len(objects)), ttl: map[inventory.Ref]bool{}, stop: func() {}}
+	for _, e := range objects {
+		if _, twice := b.index[e.Ref]; twice {
+			continue
+		}
+		o := Observation{Ref: e.Ref, Version: e.Version, Report: Report{Status: Unknown, Message: "not seen yet"}}
+		if Static(e.GroupKind()) {
+			o.Report = Report{Status: Current}
+		} else {
+			b.open++
+		}
+		b.index[e.Ref] = len(b.observed)
+		b.observed = append(b.observed, o)
+	}
+	return b
+}
+
+func (b *board) over() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.open == 0
+}
+
+func (b *board) missing() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.open
+}
+
+func (b *board) saw(ref inventory.Ref, u *unstructured.Unstructured) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i, ours := b.index[ref]
+	if !ours {
+		return
+	}
+	if ref.Kind == "Job" && goneWhenDone(u) {
+		b.ttl[ref] = true
+	}
+	b.set(i, b.opts.Read(u))
+}
+
+func (b *board) gone(ref inventory.Ref) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i, ours := b.index[ref]
+	switch {
+	case !ours:
+	case b.ttl[ref]:
+		b.set(i, Report{Current, "finished and removed"})
+	default:
+		b.set(i, Report{Status: NotFound})
+	}
+}
+
+// absent marks what a complete list of a group did not have.
+func (b *board) absent(g group, seen map[inventory.Ref]bool) {
+	b.mu.Lock()
+	var missing []inventory.Ref
+	for _, o := range b.observed {
+		if b.covers(g, o.Ref) && !seen[o.Ref] {
+			missing = append(missing, o.Ref)
+		}
+	}
+	b.mu.Unlock()
+	for _, r := range missing {
+		b.gone(r)
+	}
+}
+
+func (b *board) covers(g group, r inventory.Ref) bool {
+	return r.GroupKind() == g.gk && (g.namespace == "" || g.namespace == r.Namespace) &&
+		(g.name == "" || g.name == r.Name) && !Static(g.gk)
+}
+
+// unreadable marks the objects of a group that can't be watched.
+func (b *board) unreadable(g group, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, o := range b.observed {
+		if b.covers(g, o.Ref) {
+			b.set(i, Report{Failed, "can't be read: " + err.Error()})
+		}
+	}
+}
+
+// set changes what is known of an object; b.mu is held.
+func (b *board) set(i int, r Report) {
+	o := &b.observed[i]
+	if o.Report == r {
+		return
+	}
+	if o.Status == Current {
+		b.open++
+	}
+	o.Report = r
+	if r.Status == Current {
+		b.open--
+	}
+	if b.opts.OnChange != nil {
+		b.opts.OnChange(*o)
+	}
+	if r.Status == Failed && b.opts.FailFast {
+		b.failed = true
+	}
+	if b.open == 0 || b.failed {
+		b.stop()
+	}
+}
+
+func (b *board) end(cause error) ([]Observation, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.open == 0 {
+		return b.observed, nil
+	}
+	e := &WaitError{Err: cause, Total: len(b.observed)}
+	if b.failed || cause == nil {
+		e.Err = ErrFailed
+	}
+	for _, o := range b.observed {
+		if o.Status != Current {
+			e.Missing = append(e.Missing, o)
+		}
+	}
+	slices.SortStableFunc(e.Missing, func(a, b Observation) int {
+		return boolInt(b.Status == Failed) - boolInt(a.Status == Failed)
+	})
+	return b.observed, e
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,86 @@
+package ssa
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/gitopskit/gitopskit/inventory"
+)
+
+// ApplyOptions say how one set of objects is applied. The zero value applies
+// the objects, all or none of them as far as validation can tell, keeps no
+// inventory, prunes nothing and does not wait.
+type ApplyOptions struct {
+	// Set names the set of objects. What is known of a set's objects is kept
+	// from one Apply to the next under this name, so give each set its own, and
+	// one set always the same. It is also the name that Watch reports drift
+	// under. Default: the set is not remembered, and nothing of it is skipped
+	// without asking the cluster.
+	Set string
+
+	// Inventory keeps account of what the set owns. It is written before the
+	// first object is, and again when the last is done, if anything changed.
+	// Default: no account is kept, and Prune is refused.
+	Inventory inventory.Store
+
+	// OwnerLabels are put on every object. Only objects that carry them all are
+	// pruned. Default: none, and the inventory alone tells what may be pruned.
+	OwnerLabels map[string]string
+
+	// Prune deletes what the inventory lists and the objects do not, after
+	// everything else was applied without error.
+	Prune bool
+
+	// MaxPrune is how many objects may be pruned in one Apply; with more,
+	// nothing is pruned and the error wraps ErrPruneRefused. Default 0: no limit.
+	MaxPrune int
+
+	// RefuseEmpty makes an Apply that has no objects while the inventory lists
+	// some fail with ErrPruneRefused, since an empty set is more often an
+	// accident than a wish.
+	RefuseEmpty bool
+
+	// DefaultNamespace is given to namespaced objects that name none. Default:
+	// such objects are invalid.
+	DefaultNamespace string
+
+	// SkipValidation saves the server-side dry run of what is to be written, a
+	// request an object. Some of the objects may then be written when others
+	// turn out to be invalid.
+	SkipValidation bool
+
+	// ContinueOnError goes on with the objects that do not depend on one that
+	// is invalid or failed. Nothing is pruned then. Default: if validation finds
+	// an error nothing is written; after an error while writing, nothing more is
+	// begun.
+	ContinueOnError bool
+
+	// RecreateImmutable deletes and creates anew objects where the change of an
+	// immutable field asks for it, after the new object was validated. Never
+	// namespaces, CustomResourceDefinitions, PersistentVolumes and their claims:
+	// those need the mark on the object. Default: ErrImmutable.
+	RecreateImmutable bool
+
+	// Diff reads each object that is updated before it is written, and tells in
+	// the result which fields changed: one more request for each of those.
+	Diff bool
+
+	// DryRun stops before anything is written, in the cluster or the inventory.
+	// The result says what would have been done.
+	DryRun bool
+
+	// Wait waits, after everything was applied, until all objects are ready, for
+	// at most WaitTimeout. Default of WaitTimeout: 5 minutes.
+	Wait        bool
+	WaitTimeout time.Duration
+
+	// Origin says where an object was written down, for errors: a file, or file
+	// and line. Default: not known.
+	Origin func(*unstructured.Unstructured) string
+
+	// OnEvent is told of each object as it is done. It is called by one
+	// goroutine at a time and never after Apply has returned. Default: nobody is
+	// told.
+	OnEvent func(ObjectResult)
+}

@@ -1,0 +1,233 @@
+package ssa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/gitopskit/gitopskit/inventory"
+)
+
+// systemNamespaces are never deleted, whatever an inventory says.
+var systemNamespaces = []string{"default", "kube-system", "kube-public", "kube-node-lease"}
+
+// orphans returns what the inventory has and the set has not, last rank first.
+func (r *run) orphans() []inventory.Entry {
+	var out []inventory.Entry
+	for e := range r.old.All() {
+		if _, wanted := r.byRef[e.Ref]; !wanted {
+			out = append(out, e)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b inventory.Entry) int { return compareRank(b.Ref, a.Ref) })
+	return out
+}
+
+// checkPrune refuses before anything is written what would be refused later.
+func (r *run) checkPrune() error {
+	if !r.opts.Prune {
+		return nil
+	}
+	n := len(r.orphans())
+	if r.opts.RefuseEmpty && len(r.objects) == 0 && n > 0 {
+		return fmt.Errorf("ssa: %w: the set is empty and the inventory lists %d; clear ApplyOptions.RefuseEmpty if all of them are to go", ErrPruneRefused, n)
+	}
+	if r.opts.MaxPrune > 0 && n > r.opts.MaxPrune {
+		return fmt.Errorf("ssa: %w: %d objects left the set, ApplyOptions.MaxPrune is %d; raise it if they are to go", ErrPruneRefused, n, r.opts.MaxPrune)
+	}
+	return nil
+}
+
+// prune deletes the orphans and takes those that are gone from the inventory.
+func (r *run) prune(ctx context.Context) {
+	p := r.pruner(ctx)
+	results := make([]ObjectResult, len(p.victims))
+	r.a.parallel(ctx, len(p.victims), func(i int) { results[i] = p.remove(ctx, p.victims[i]) })
+	for i, res := range results {
+		if res.Ref.Name == "" {
+			res = ObjectResult{Ref: p.victims[i].ref, Version: p.victims[i].version, Action: None}
+		}
+		r.addPruned(res)
+		if res.Action != None && res.Err == nil {
+			r.result.Inventory.Remove(res.Ref)
+		}
+	}
+}
+
+func (r *run) rehearsePrune(ctx context.Context) error {
+	if !r.opts.Prune || r.failures() > 0 {
+		return nil
+	}
+	p := r.pruner(ctx)
+	for _, v := range p.victims {
+		r.addPruned(p.judge(v))
+	}
+	return nil
+}
+
+func (r *run) addPruned(res ObjectResult) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.result.Objects = append(r.result.Objects, res)
+	r.told = append(r.told, false)
+	r.tell(len(r.told) - 1)
+}
+
+// parallel calls f for 0 to n-1, several at a time, and begins no more once
+// ctx has ended.
+func (a *Applier) parallel(ctx context.Context, n int, f func(i int)) {
+	objects := make([]*object, n)
+	for i := range objects {
+		objects[i] = &object{index: i}
+	}
+	(&run{a: a}).each(ctx, objects, func(_ context.Context, o *object) *Error {
+		f(o.index)
+		return nil
+	})
+}
+
+// A victim is an orphan with what is known of it.
+type victim struct {
+	target
+	uid  types.UID // as recorded; "" if not
+	live *metav1.PartialObjectMetadata
+	err  error
+}
+
+type pruner struct {
+	a       *Applier
+	set     string
+	owner   map[string]string
+	kept    map[types.UID]inventory.Ref // UIDs of what was just applied
+	victims []*victim
+}
+
+func (r *run) pruner(ctx context.Context) *pruner {
+	p := &pruner{a: r.a, set: r.opts.Set, owner: r.opts.OwnerLabels, kept: map[types.UID]inventory.Ref{}}
+	for _, o := range r.objects {
+		if o.live != nil {
+			p.kept[o.live.uid] = o.ref
+		}
+	}
+	for _, e := range r.orphans() {
+		p.victims = append(p.victims, p.victim(e))
+	}
+	p.look(ctx)
+	return p
+}
+
+func (p *pruner) victim(e inventory.Entry) *victim {
+	v := &victim{target: target{ref: e.Ref, version: e.Version}, uid: e.UID}
+	v.resource, v.err = p.a.kinds.anyVersion(e.GroupKind(), e.Version)
+	return v
+}
+
+// look reads the live side of all victims.
+func (p *pruner) look(ctx context.Context) {
+	var targets []target
+	for _, v := range p.victims {
+		if v.err == nil {
+			targets = append(targets, v.target)
+		}
+	}
+	found, failed := p.a.fetch(ctx, targets)
+	for _, v := range p.victims {
+		if v.err == nil {
+			v.live, v.err = found[v.ref], failed[v.ref]
+		}
+	}
+}
+
+// judge says what is to become of a victim: the action Prune, or Skip with the
+// reason.
+func (p *pruner) judge(v *victim) ObjectResult {
+	res := ObjectResult{Ref: v.ref, Version: v.version, Action: Prune}
+	skip := func(format string, args ...any) ObjectResult {
+		res.Action, res.Reason = Skip, fmt.Sprintf(format, args...)
+		return res
+	}
+	switch {
+	case errors.Is(v.err, ErrUnknownKind):
+		return skip("the cluster no longer serves this kind")
+	case v.err != nil:
+		res.Err = &Error{Op: "prune", Ref: v.ref, Err: v.err}
+		return res
+	case v.live == nil:
+		res.Reason = "was gone already"
+		return res
+	}
+	res.UID = v.live.UID
+	other, kept := p.kept[v.live.UID]
+	switch {
+	case v.uid != "" && v.uid != v.live.UID:
+		return skip("was replaced by somebody: the UID is another one")
+	case kept:
+		return skip("is the same object as %s, which is in the set", other)
+	case p.a.readMarks(v.live)&(markKeep|markIgnore) != 0:
+		return skip("marked not to be pruned")
+	case !hasLabels(v.live, p.owner):
+		return skip("belongs to somebody else by its labels")
+	case v.ref.Kind == "Namespace" && slices.Contains(systemNamespaces, v.ref.Name):
+		return skip("system namespaces are never deleted")
+	}
+	return res
+}
+
+func hasLabels(m *metav1.PartialObjectMetadata, want map[string]string) bool {
+	for k, v := range want {
+		if m.Labels[k] != v {
+			return false
+		}
+	}
+	return true
+}
+
+// remove deletes a victim that deserves it. The UID is a precondition: an
+// object that took its place in the meantime is not deleted.
+func (p *pruner) remove(ctx context.Context, v *victim) ObjectResult {
+	started := time.Now()
+	res := p.judge(v)
+	if res.Action != Prune || res.Err != nil || v.live == nil {
+		p.a.state.forget(p.set, v.ref)
+		return res
+	}
+	p.a.state.begin(p.set, v.ref)
+	err := p.a.delete(ctx, v.target, v.live.UID)
+	p.a.state.end(v.ref, nil)
+	res.Duration = time.Since(started)
+	switch {
+	case err == nil:
+	case apierrors.IsNotFound(err):
+		res.Reason = "was gone already"
+	case apierrors.IsConflict(err):
+		res.Action, res.Reason = Skip, "was replaced by somebody in the meantime"
+	case ctx.Err() != nil:
+		return ObjectResult{Ref: v.ref, Version: v.version, Action: None}
+	default:
+		res.Err = apiError("prune", &object{target: v.target}, err)
+		return res
+	}
+	p.a.state.forget(p.set, v.ref)
+	return res
+}
+
+func (a *Applier) delete(ctx context.Context, t target, uid types.UID) error {
+	release, err := a.client.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	background := metav1.DeletePropagationBackground
+	return retry(ctx, func() error {
+		return a.client.metadata.Resource(t.gvr).Namespace(t.namespace()).Delete(ctx, t.ref.Name, metav1.DeleteOptions{
+			Preconditions:     &metav1.Preconditions{UID: &uid},
+			PropagationPolicy: &background,
+		})
+	})
+}

@@ -1,0 +1,145 @@
+package ssa
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"maps"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/gitopskit/gitopskit/inventory"
+)
+
+// validate asks the server what it would make of everything that may have to
+// be written, and settles for each object whether it must be.
+func (r *run) validate(ctx context.Context) {
+	r.each(ctx, r.pending(), func(ctx context.Context, o *object) *Error {
+		if o.unknown != nil || (r.opts.SkipValidation && !r.opts.DryRun && !r.opts.Diff) {
+			return nil
+		}
+		return r.validateOne(ctx, o)
+	})
+}
+
+func (r *run) validateOne(ctx context.Context, o *object) *Error {
+	if o.live != nil && o.live.deleting {
+		return &Error{Op: "validate", Ref: o.ref, Origin: o.origin, Err: errDeleting(o)}
+	}
+	if r.namespaceComes(o) {
+		return r.validateElsewhere(ctx, o)
+	}
+	var err error
+	if r.opts.Diff && o.live != nil {
+		err = r.compare(ctx, o)
+	} else {
+		err = r.rehearse(ctx, o)
+	}
+	if err == nil {
+		return nil
+	}
+	if errors.Is(classify(err), ErrImmutable) && r.mayRecreate(o) {
+		return r.validateReplacement(ctx, o, err)
+	}
+	return apiError("validate", o, err)
+}
+
+// rehearse sends a dry run and learns from its answer whether the apply would
+// change anything: the server moves the time of our managedFields entry if
+// so, and leaves it as it was if not.
+func (r *run) rehearse(ctx context.Context, o *object) error {
+	body, err := o.body()
+	if err != nil {
+		return err
+	}
+	ans, err := r.a.client.apply(ctx, o, patch{dryRun: true, body: body})
+	if err != nil || o.live == nil || o.sure {
+		return err
+	}
+	after := r.a.summarize(ans.meta)
+	switch {
+	case after.own != o.live.own || after.generation != o.live.generation || after.uid != o.live.uid:
+		o.sure = true
+	case !ans.at.IsZero() && ans.at.Unix() >= o.live.ownTime+2:
+		r.inSync(o, after, ans)
+	case r.opts.DryRun:
+		return r.compare(ctx, o)
+	}
+	return nil
+}
+
+func (r *run) inSync(o *object, live liveMeta, ans answer) {
+	o.live = &live
+	r.unchanged(o)
+	if r.opts.Set != "" {
+		r.a.state.saw(r.opts.Set, o, live, ans.at)
+	}
+}
+
+// namespaceComes reports whether o's namespace is in the set and not yet in
+// the cluster.
+func (r *run) namespaceComes(o *object) bool {
+	if o.ref.Namespace == "" {
+		return false
+	}
+	ns := r.byRef[inventory.Ref{Kind: "Namespace", Name: o.ref.Namespace}]
+	return ns != nil && ns.action == Create
+}
+
+// elsewhere is a namespace that every cluster has.
+const elsewhere = "default"
+
+// validateElsewhere validates an object whose namespace is still to be made,
+// by a dry run of its creation in another namespace. Where the account may not
+// do that, the object is validated only when it is applied.
+func (r *run) validateElsewhere(ctx context.Context, o *object) *Error {
+	err := r.a.client.dryCreate(ctx, r.moved(o, elsewhere), renamed(o.desired, elsewhere))
+	if err == nil || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
+		return nil
+	}
+	return apiError("validate", o, err)
+}
+
+func (r *run) moved(o *object, namespace string) *object {
+	m := *o
+	m.ref.Namespace = namespace
+	return &m
+}
+
+// renamed returns a copy of an object under a name that nothing has.
+func renamed(desired map[string]any, namespace string) map[string]any {
+	out := maps.Clone(desired)
+	meta, _ := desired["metadata"].(map[string]any)
+	meta = maps.Clone(meta)
+	var salt [4]byte
+	rand.Read(salt[:]) // never fails
+	name, _ := meta["name"].(string)
+	meta["name"] = name[:min(len(name), 40)] + hex.EncodeToString(salt[:])
+	if namespace != "" {
+		meta["namespace"] = namespace
+	}
+	out["metadata"] = meta
+	return out
+}
+
+// keptKinds hold data or other objects: deleting one deletes more than itself.
+var keptKinds = map[string]bool{
+	"Namespace": true, "CustomResourceDefinition": true, "PersistentVolume": true, "PersistentVolumeClaim": true,
+}
+
+func (r *run) mayRecreate(o *object) bool {
+	return o.marks&markRecreate != 0 || r.opts.RecreateImmutable && !keptKinds[o.ref.Kind]
+}
+
+// validateReplacement makes sure that the object could be created before the
+// one that is there is given up.
+func (r *run) validateReplacement(ctx context.Context, o *object, cause error) *Error {
+	err := r.a.client.dryCreate(ctx, o, renamed(o.desired, ""))
+	if err != nil {
+		return apiError("validate", o, err)
+	}
+	o.action, o.sure = Recreate, true
+	r.result.Objects[o.index].Reason = describe(cause, causesOf(cause))
+	return nil
+}

@@ -1,0 +1,216 @@
+package ssa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// write applies everything that has to be, each object as soon as what it
+// waits for is there.
+func (r *run) write(ctx context.Context) {
+	s := newSchedule(r.pending())
+	done := make(chan *object)
+	stop := false
+	for s.left() > 0 {
+		for s.canBegin(r.a.opts.Concurrency) && !stop && ctx.Err() == nil {
+			o := s.begin()
+			go func() {
+				r.writeOne(ctx, o)
+				done <- o
+			}()
+		}
+		if s.running == 0 {
+			break
+		}
+		o := <-done
+		if r.failed(o) {
+			r.abandon(s.fail(o), o)
+			stop = stop || !r.opts.ContinueOnError
+		} else {
+			s.done(o)
+		}
+	}
+}
+
+// abandon gives up objects that waited for one that failed.
+func (r *run) abandon(waiting []*object, on *object) {
+	for _, o := range waiting {
+		r.fail(o, &Error{Op: "apply", Ref: o.ref, Origin: o.origin, Err: fmt.Errorf("%w: %s failed", ErrDependency, on.ref)})
+	}
+}
+
+// schedule keeps count of which objects can be begun.
+type schedule struct {
+	ready   []*object
+	waits   map[*object]int       // how many it still waits for
+	unlocks map[*object][]*object // which ones wait for it
+	running int
+}
+
+func newSchedule(objects []*object) *schedule {
+	s := &schedule{waits: make(map[*object]int, len(objects)), unlocks: map[*object][]*object{}}
+	for _, o := range objects {
+		s.waits[o] = 0
+	}
+	for _, o := range objects {
+		for _, on := range o.after {
+			if _, pending := s.waits[on]; pending {
+				s.waits[o]++
+				s.unlocks[on] = append(s.unlocks[on], o)
+			}
+		}
+	}
+	for _, o := range objects {
+		if s.waits[o] == 0 {
+			s.ready = append(s.ready, o)
+		}
+	}
+	return s
+}
+
+func (s *schedule) left() int { return len(s.waits) }
+
+func (s *schedule) canBegin(limit int) bool { return len(s.ready) > 0 && s.running < limit }
+
+func (s *schedule) begin() *object {
+	o := s.ready[0]
+	s.ready = s.ready[1:]
+	s.running++
+	return o
+}
+
+func (s *schedule) done(o *object) {
+	s.running--
+	delete(s.waits, o)
+	for _, next := range s.unlocks[o] {
+		if s.waits[next]--; s.waits[next] == 0 {
+			s.ready = append(s.ready, next)
+		}
+	}
+}
+
+// fail takes o out of the schedule, and all that waits for it.
+func (s *schedule) fail(o *object) (abandoned []*object) {
+	s.running--
+	delete(s.waits, o)
+	queue := s.unlocks[o]
+	for len(queue) > 0 {
+		next := queue[0]
+		queue = queue[1:]
+		if _, there := s.waits[next]; there {
+			delete(s.waits, next)
+			abandoned = append(abandoned, next)
+			queue = append(queue, s.unlocks[next]...)
+		}
+	}
+	return abandoned
+}
+
+// writeOne brings one object into the cluster and records how that went.
+func (r *run) writeOne(ctx context.Context, o *object) {
+	started := time.Now()
+	if o.unknown != nil {
+		if err := r.awaitKind(ctx, o); err != nil {
+			r.failUnlessStopped(ctx, o, err)
+			return
+		}
+	}
+	if err := r.awaitReady(ctx, o); err != nil {
+		r.failUnlessStopped(ctx, o, err)
+		return
+	}
+	if r.opts.Set != "" {
+		r.a.state.begin(r.opts.Set, o.ref)
+	}
+	ans, err := r.send(ctx, o)
+	var rec *record
+	if err == nil {
+		live := r.a.summarize(ans.meta)
+		rec = newRecord(o.digest, live, ans.at)
+		r.wrote(o, ans, live, time.Since(started))
+	}
+	if r.opts.Set != "" {
+		r.a.state.end(o.ref, rec)
+	}
+	if err != nil {
+		r.unwritten(ctx, o, err)
+	}
+}
+
+// failUnlessStopped records an error, unless it only says that the context has
+// ended.
+func (r *run) failUnlessStopped(ctx context.Context, o *object, err *Error) {
+	if ctx.Err() == nil {
+		r.fail(o, err)
+	}
+}
+
+func (r *run) send(ctx context.Context, o *object) (answer, error) {
+	if o.live != nil && o.live.deleting {
+		return answer{}, errDeleting(o)
+	}
+	if o.action == Recreate {
+		if err := r.a.removeForReplacement(ctx, o); err != nil {
+			return answer{}, err
+		}
+	}
+	if o.live != nil && o.live.takeOver && o.marks&markMerge == 0 && o.action == Update {
+		if err := r.a.takeOver(ctx, o); err != nil {
+			return answer{}, err
+		}
+	}
+	body, err := o.body()
+	if err != nil {
+		return answer{}, err
+	}
+	return r.a.client.apply(ctx, o, patch{body: body})
+}
+
+func errDeleting(o *object) error {
+	return fmt.Errorf("%w: %s is on its way out; it can be applied again when it is gone", ErrTerminating, o.ref)
+}
+
+func (r *run) wrote(o *object, ans answer, live liveMeta, took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case o.action == Recreate:
+	case ans.created:
+		o.action = Create
+	case o.live != nil && o.live.rv == live.rv:
+		o.action = Unchanged
+	default:
+		o.action = Update
+	}
+	o.live = &live
+	res := &r.result.Objects[o.index]
+	res.Action, res.Duration = o.action, took
+	res.UID, res.ResourceVersion = live.uid, live.rv
+	if o.action == Update {
+		res.Diff = o.diff
+	}
+	r.result.Inventory.Add(o.entry())
+	r.tell(o.index)
+}
+
+// unwritten records a failed write. An object that was to be created and that
+// the server has refused for certain does not stay in the inventory.
+func (r *run) unwritten(ctx context.Context, o *object, err error) {
+	r.failUnlessStopped(ctx, o, apiError("apply", o, err))
+	if o.live == nil && refused(err) && !r.old.Has(o.ref) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.result.Inventory.Remove(o.ref)
+	}
+}
+
+// refused reports whether the server has answered that it did not do it.
+func refused(err error) bool {
+	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) ||
+		apierrors.IsNotFound(err) || apierrors.IsConflict(err) || apierrors.IsMethodNotSupported(err) ||
+		errors.Is(err, ErrTerminating)
+}
