@@ -181,7 +181,7 @@ func (r *run) wrote(o *object, ans answer, live liveMeta, took time.Duration) {
 	case o.action == Recreate:
 	case ans.created:
 		o.action = Create
-	case o.live != nil && o.live.rv == live.rv:
+	case !o.sure && o.live != nil && untouched(o.live, &live, ans):
 		o.action = Unchanged
 	default:
 		o.action = Update
@@ -195,6 +195,16 @@ func (r *run) wrote(o *object, ans answer, live liveMeta, took time.Duration) {
 	}
 	r.result.Inventory.Add(o.entry())
 	r.tell(o.index)
+}
+
+// untouched reports whether an apply has changed nothing: the server then
+// leaves the object as it was, and the time of our entry too.
+func untouched(before, after *liveMeta, ans answer) bool {
+	if before.rv == after.rv {
+		return true
+	}
+	quiet := before.own == after.own && before.generation == after.generation && before.uid == after.uid
+	return quiet && ans.at.Unix() >= after.ownTime+2
 }
 
 // unwritten records a failed write. An object that was to be created and that
