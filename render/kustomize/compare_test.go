@@ -34,14 +34,18 @@ func canonical(t *testing.T, text string) string {
 	t.Helper()
 	var out []string
 	for _, doc := range strings.Split(text, "\n---\n") {
-		var v any
-		if err := yaml.Unmarshal([]byte(doc), &v); err != nil {
+		asJSON, err := yaml.YAMLToJSON([]byte(doc))
+		if err != nil {
 			t.Fatal(err)
 		}
-		if v == nil {
+		if string(asJSON) == "null" {
 			continue
 		}
-		data, err := yaml.Marshal(v)
+		var v unstructured.Unstructured
+		if err := v.UnmarshalJSON(asJSON); err != nil {
+			t.Fatal(err)
+		}
+		data, err := yaml.Marshal(v.Object)
 		if err != nil {
 			t.Fatal(err)
 		}

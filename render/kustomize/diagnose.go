@@ -28,10 +28,10 @@ func (s *scanner) diagnose(root string, err error) error {
 		}
 	}
 	if known != nil {
-		known.Chain = displayAll([]string{root})
-		return err
+		known.Err, known.Chain = fmt.Errorf("%w: %s", ErrPanic, s.withoutSecrets(known.Err.Error())), displayAll([]string{root})
+		return known
 	}
-	e := &Error{Op: "build", Err: fmt.Errorf("%w: %s", ErrInvalid, clean(err.Error()))}
+	e := &Error{Op: "build", Err: fmt.Errorf("%w: %s", ErrInvalid, s.withoutSecrets(clean(err.Error())))}
 	s.mentioned(e, err.Error())
 	if e.File == "" {
 		e.File, e.Chain = display(root), displayAll([]string{root})

@@ -1,6 +1,7 @@
 package kustomize
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,8 @@ type scanner struct {
 	// manifests are the files read as objects or patches, in order, with the
 	// chain that leads to them.
 	manifests []manifest
+	// plaintexts is what was decrypted, which no message may show.
+	plaintexts [][]byte
 	// ownSchema says that a kustomization brings its own OpenAPI schema.
 	ownSchema bool
 }
@@ -235,6 +238,9 @@ func (s *scanner) decrypt(ctx context.Context, file, real string, r reference) e
 		return s.fail(real, "", fmt.Errorf("%w: %w", ErrDecrypt, err))
 	}
 	s.tree.overlay[real] = plain
+	if !bytes.Equal(plain, data) {
+		s.plaintexts = append(s.plaintexts, plain)
+	}
 	return nil
 }
 
