@@ -9,11 +9,11 @@ out=$(cd "$(dirname "$out")" && pwd)/$(basename "$out")
 cd "$here"
 export GOWORK=off
 
-version=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)
+read -r version date < <(go list -m -f '{{.Version}} {{.Time.Format "2006-01-02T15:04:05Z07:00"}}' k8s.io/kubernetes)
 minor=${version#v1.}
 v=k8s.io/component-base/version
 flags=(-s -w
   -X "$v.gitVersion=$version" -X "$v.gitMajor=1" -X "$v.gitMinor=${minor%%.*}"
   -X "$v.gitCommit=0000000000000000000000000000000000000000"
-  -X "$v.gitTreeState=clean" -X "$v.buildDate=1970-01-01T00:00:00Z")
+  -X "$v.gitTreeState=clean" -X "$v.buildDate=$date")
 exec go build -ldflags "${flags[*]}" -o "$out" .

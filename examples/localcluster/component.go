@@ -52,10 +52,7 @@ func endWithParent() {
 // runKwok reads KWOK's configuration from the command line, as KWOK's own main
 // does, and runs its controller until a signal ends it.
 func runKwok() int {
-	// Kubernetes' packages have put flags of theirs, such as --version, where
-	// every cobra command finds them.
-	pflag.CommandLine = pflag.NewFlagSet(os.Args[0], pflag.ExitOnError)
-
+	forgetGlobalFlags()
 	flags := pflag.NewFlagSet("global", pflag.ContinueOnError)
 	flags.ParseErrorsAllowlist.UnknownFlags = true
 	flags.Usage = func() {}

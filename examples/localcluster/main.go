@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/spf13/pflag"
+
 	"github.com/gitopskit/gitopskit/examples/localcluster/internal/cli"
 	"github.com/gitopskit/gitopskit/examples/localcluster/internal/cluster"
 )
@@ -19,9 +21,16 @@ func main() {
 		runComponent(os.Args[2], os.Args[3:])
 		return
 	}
+	forgetGlobalFlags()
 	code, err := cli.Run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "localcluster: %v\n", err)
 	}
 	os.Exit(code)
+}
+
+// forgetGlobalFlags drops the flags, such as --version, that Kubernetes' packages
+// have put where every cobra command finds them.
+func forgetGlobalFlags() {
+	pflag.CommandLine = pflag.NewFlagSet(os.Args[0], pflag.ExitOnError)
 }

@@ -4,6 +4,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -62,6 +63,13 @@ func Run(args []string, in io.Reader, out, errOut io.Writer) (int, error) {
 	root.AddCommand(upCommand(s), downCommand(s), statusCommand(s), listCommand(s), versionCommand(s))
 	for _, c := range root.Commands() {
 		c.Args = noArguments
+	}
+	root.Args = cobra.ArbitraryArgs
+	root.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		return usageError{fmt.Errorf("unknown command %q\nsee 'localcluster --help'", args[0])}
 	}
 	err := root.ExecuteContext(ctx)
 	return exitCode(err), err

@@ -49,14 +49,16 @@ func upCommand(s streams) *cobra.Command {
 	fs.BoolVar(&f.opts.UnsafeNoFsync, "unsafe-no-fsync", false, "faster: etcd does not wait for the disk")
 	fs.DurationVar(&f.opts.ReadyTimeout, "timeout", 0, "how long the start may take (default 2m)")
 	fs.IntVarP(&f.opts.Verbosity, "verbosity", "v", 0, "-v of the Kubernetes components")
-	fs.StringVarP(&f.output, "output", "o", "text", "what to print when ready: text or json")
+	fs.StringVarP(&f.output, "output", "o", "text", "what to print when ready: text, json or none")
 	fs.BoolVar(&f.withStdin, "exit-with-stdin", false, "end when standard input closes, for a program that owns the cluster")
 	return c
 }
 
 func up(c *cobra.Command, s streams, f upFlags) error {
-	if f.output != "text" && f.output != "json" {
-		return usageError{fmt.Errorf("--output %q: use text or json", f.output)}
+	switch f.output {
+	case "text", "json", "none":
+	default:
+		return usageError{fmt.Errorf("--output %q: use text, json or none", f.output)}
 	}
 	if c.Flags().Changed("nodes") && f.opts.Nodes < 1 {
 		return usageError{fmt.Errorf("--nodes %d: use 1 to 5000", f.opts.Nodes)}
@@ -73,7 +75,7 @@ func up(c *cobra.Command, s streams, f upFlags) error {
 				args = append(args, a)
 			}
 		}
-		st, err := cluster.Detach(c.Context(), f.opts, args)
+		st, err := cluster.Detach(c.Context(), f.opts, append(args, "--output=none"))
 		if err != nil {
 			return err
 		}
@@ -99,7 +101,10 @@ func untilClosed(ctx context.Context, in io.Reader) context.Context {
 }
 
 func printReady(w io.Writer, st cluster.Status, output string, detached bool) {
-	if output == "json" {
+	switch output {
+	case "none":
+		return
+	case "json":
 		_ = json.NewEncoder(w).Encode(st)
 		return
 	}

@@ -39,7 +39,12 @@ func Detach(ctx context.Context, o Options, args []string) (Status, error) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	d := &detached{name: o.Name, home: home, log: log.Name(), pid: cmd.Process.Pid, progress: o.Progress}
-	return d.follow(ctx, ended)
+	st, err := d.follow(ctx, ended)
+	if ctx.Err() != nil {
+		_ = askToEnd(cmd.Process)
+		<-ended
+	}
+	return st, err
 }
 
 type detached struct {

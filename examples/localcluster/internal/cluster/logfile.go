@@ -70,7 +70,8 @@ func (l *logFile) rotate() {
 	}
 }
 
-// lastLines returns up to n of the last complete lines written.
+// lastLines returns up to n of the last lines written; of a panic, the lines
+// before the stacks, which tell more.
 func (l *logFile) lastLines(n int) []string {
 	l.mu.Lock()
 	text := string(bytes.TrimRight(l.tail, "\n"))
@@ -79,6 +80,12 @@ func (l *logFile) lastLines(n int) []string {
 		return nil
 	}
 	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if i > 0 && strings.HasPrefix(line, "goroutine ") {
+			lines = strings.Split(strings.TrimSpace(strings.Join(lines[:i], "\n")), "\n")
+			break
+		}
+	}
 	return lines[max(0, len(lines)-n):]
 }
 

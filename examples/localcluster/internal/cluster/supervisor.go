@@ -15,7 +15,7 @@ const (
 	crashLimit  = 5 // crashes in a row, each sooner than healthyFor after its start
 	healthyFor  = 20 * time.Second
 	maxBackoff  = 4 * time.Second
-	stopPatient = 10 * time.Second
+	stopPatient = 5 * time.Second
 	tailLines   = 15
 	holdEvery   = 25 * time.Millisecond
 )

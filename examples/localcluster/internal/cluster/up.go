@@ -78,13 +78,10 @@ func (in *instance) prepare() (*fileutil.LockedFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	kubeconfig := in.opts.Kubeconfig
-	if kubeconfig != "" {
-		if kubeconfig, err = filepath.Abs(kubeconfig); err != nil {
-			return nil, errors.Join(err, lock.Close())
-		}
+	if in.opts.Kubeconfig, err = furtherKubeconfig(in.opts); err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
-	in.entry = Entry{Name: in.opts.Name, DataDir: string(in.dir), Ephemeral: in.opts.Ephemeral, Kubeconfig: kubeconfig}
+	in.entry = Entry{Name: in.opts.Name, DataDir: string(in.dir), Ephemeral: in.opts.Ephemeral, Kubeconfig: in.opts.Kubeconfig}
 	if err := register(home, in.entry); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -101,6 +98,19 @@ func (in *instance) checkName() error {
 		return fmt.Errorf("%w: instance %q, in %s: choose another --name", ErrRunning, e.Name, e.DataDir)
 	}
 	return err
+}
+
+// furtherKubeconfig is the file the user named, else the one of the last run,
+// which would be left with a wrong port otherwise.
+func furtherKubeconfig(o Options) (string, error) {
+	if o.Kubeconfig != "" {
+		return filepath.Abs(o.Kubeconfig)
+	}
+	e, err := Find(o.Name)
+	if errors.Is(err, ErrUnknown) {
+		return "", nil
+	}
+	return e.Kubeconfig, err
 }
 
 func chooseDir(home string, o Options) (dataDir, error) {
