@@ -1,0 +1,182 @@
+package gitserver
+
+import (
+	"bufio"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/gitopskit/gitopskit/internal/parts"
+)
+
+// SSH is a running sshd that serves the repositories of a Server to one key.
+type SSH struct {
+	// Addr is host:port.
+	Addr string
+	// User is whom clients log in as: the user who runs the test.
+	User string
+	// Identity is the private key that the server lets in.
+	Identity []byte
+	// KnownHosts is the line that trusts the server.
+	KnownHosts []byte
+	// HostKey is the server's key.
+	HostKey ssh.PublicKey
+
+	mu       sync.Mutex
+	sessions int
+}
+
+// URL is where a repository is reached.
+func (s *SSH) URL(r *Repo) string { return "ssh://" + s.User + "@" + s.Addr + r.Dir }
+
+// Sessions counts the commands that clients ran.
+func (s *SSH) Sessions() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions
+}
+
+// NewKey makes an SSH key: the private half in OpenSSH's format, encrypted if
+// a passphrase is given.
+func NewKey(t testing.TB, passphrase string) (private []byte, public ssh.PublicKey) {
+	t.Helper()
+	pub, priv, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var block *pem.Block
+	if passphrase != "" {
+		block, err = ssh.MarshalPrivateKeyWithPassphrase(priv, "", []byte(passphrase))
+	} else {
+		block, err = ssh.MarshalPrivateKey(priv, "")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err = ssh.NewPublicKey(pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(block), public
+}
+
+// SSH starts OpenSSH's server on a free port of the loopback address. It lets
+// a fresh key in, and those given.
+func (s *Server) SSH(keys ...ssh.PublicKey) *SSH {
+	t := s.t
+	t.Helper()
+	sshd := parts.Program(t, "sshd", "apt-get install openssh-server")
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if me.Uid == "0" { // sshd, started by root, insists on this folder
+		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := t.TempDir()
+	hostPrivate, hostKey := NewKey(t, "")
+	identity, public := NewKey(t, "")
+	var authorized []byte
+	for _, k := range append(keys, public) {
+		authorized = append(authorized, ssh.MarshalAuthorizedKey(k)...)
+	}
+	write(t, filepath.Join(dir, "host_key"), hostPrivate)
+	write(t, filepath.Join(dir, "authorized_keys"), authorized)
+	port := freePort(t)
+	write(t, filepath.Join(dir, "config"), fmt.Appendf(nil, `
+ListenAddress 127.0.0.1:%s
+HostKey %s/host_key
+AuthorizedKeysFile %s/authorized_keys
+PidFile none
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin yes
+LogLevel VERBOSE
+`, port, dir, dir))
+	out := &SSH{
+		Addr: "127.0.0.1:" + port, User: me.Username, Identity: identity, HostKey: hostKey,
+		KnownHosts: fmt.Appendf(nil, "[127.0.0.1]:%s %s", port, ssh.MarshalAuthorizedKey(hostKey)),
+	}
+	out.start(t, exec.Command(sshd, "-D", "-e", "-f", filepath.Join(dir, "config"))) //nolint:noctx // ended by Cleanup
+	return out
+}
+
+// start runs sshd until the test ends and waits until it listens.
+func (s *SSH) start(t testing.TB, cmd *exec.Cmd) {
+	t.Helper()
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan bool, 1)
+	done := make(chan struct{})
+	var text strings.Builder
+	go func() {
+		defer close(done)
+		lines := bufio.NewScanner(log)
+		for lines.Scan() {
+			switch line := lines.Text(); {
+			case strings.Contains(line, "Server listening on"):
+				ready <- true
+			case strings.Contains(line, "Starting session: command"):
+				s.mu.Lock()
+				s.sessions++
+				s.mu.Unlock()
+			default:
+				text.WriteString(line + "\n")
+			}
+		}
+		select {
+		case ready <- false:
+		default:
+		}
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-done
+		_ = cmd.Wait()
+	})
+	if !<-ready {
+		<-done
+		t.Fatalf("sshd did not start:\n%s", text.String())
+	}
+}
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+func write(t testing.TB, name string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(name, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

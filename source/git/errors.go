@@ -1,0 +1,44 @@
+package git
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/go-git/go-git/v5/plumbing/transport"
+
+	"github.com/gitopskit/gitopskit/source"
+)
+
+// classify gives an error the sentinel that callers look for.
+func classify(err error, auth Auth) error {
+	for _, known := range []error{
+		source.ErrNotFound, source.ErrAuth, source.ErrHostKey, source.ErrTLS, source.ErrUnreachable, source.ErrInvalid,
+		source.ErrUnsafe, source.ErrTooLarge, source.ErrCorrupt, source.ErrVerification,
+	} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	if isContextError(err) {
+		return err
+	}
+	if errors.Is(err, transport.ErrEmptyRemoteRepository) {
+		return ErrEmpty
+	}
+	if told := httpError(err, auth); told != nil {
+		return told
+	}
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return fmt.Errorf("%w: the host %q has no address: %w", source.ErrUnreachable, dns.Name, err)
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return fmt.Errorf("%w: %w", source.ErrUnreachable, err)
+	}
+	if errors.Is(err, errMissing) {
+		return fmt.Errorf("%w: the server sent an incomplete pack: %w", source.ErrCorrupt, err)
+	}
+	return err
+}

@@ -1,0 +1,163 @@
+package git
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/gitopskit/gitopskit/source"
+)
+
+// MirrorOptions configures OpenMirrors. The zero value works.
+type MirrorOptions struct {
+	// MaxPackBytes is the most that one fetch may bring. Zero means 8 GiB.
+	MaxPackBytes int64
+	// MaxArchiveCache is how many bytes of compressed archive parts each
+	// mirror keeps, so that an archive of which little changed is made
+	// quickly. Zero means 1 GiB, negative keeps none.
+	MaxArchiveCache int64
+	// MaxPacks is how many packs a mirror may have before it is made anew
+	// with what is needed. Zero means 50.
+	MaxPacks int
+}
+
+const (
+	defaultMaxPack  = 8 << 30
+	defaultMaxCache = 1 << 30
+	defaultMaxPacks = 50
+)
+
+// Mirrors keeps one bare mirror per repository and credential in a folder, and
+// shares connections and listings of references between sources. It is safe
+// for concurrent use, by several processes too.
+//
+// What one credential may read is never shown to another: the mirror's name is
+// a keyed hash over URL, credentials and proxy.
+type Mirrors struct {
+	dir  string
+	key  []byte
+	opts MirrorOptions
+
+	mu   sync.Mutex
+	open map[string]*mirror
+}
+
+// OpenMirrors opens the folder dir, which is made if it does not exist, and
+// sweeps what killed fetches left there.
+func OpenMirrors(dir string, opts MirrorOptions) (*Mirrors, error) {
+	if dir == "" {
+		return nil, &source.Error{Op: "open mirrors", Err: invalidf("give the folder that keeps the mirrors")}
+	}
+	if opts.MaxPackBytes == 0 {
+		opts.MaxPackBytes = defaultMaxPack
+	}
+	if opts.MaxArchiveCache == 0 {
+		opts.MaxArchiveCache = defaultMaxCache
+	}
+	if opts.MaxPacks == 0 {
+		opts.MaxPacks = defaultMaxPacks
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, &source.Error{Op: "open mirrors", Ref: dir, Err: err}
+	}
+	key, err := mirrorKey(filepath.Join(dir, "key"))
+	if err != nil {
+		return nil, &source.Error{Op: "open mirrors", Ref: dir, Err: err}
+	}
+	return &Mirrors{dir: dir, key: key, opts: opts, open: map[string]*mirror{}}, nil
+}
+
+// mirrorKey returns the secret that mirror names are made with, so that they
+// tell nothing about credentials.
+func mirrorKey(name string) ([]byte, error) {
+	const size = 32
+	key, err := os.ReadFile(name) //nolint:gosec // the caller's folder
+	if err == nil && len(key) == size {
+		return key, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	fresh := make([]byte, size)
+	_, _ = rand.Read(fresh)
+	temp, err := os.CreateTemp(filepath.Dir(name), "key-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.Remove(temp.Name()) }()
+	_, err = temp.Write(fresh)
+	if cerr := temp.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(key) > 0 { // damaged: take its place
+		return fresh, os.Rename(temp.Name(), name)
+	}
+	// Link fails if another process was first; then its key counts.
+	if err := os.Link(temp.Name(), name); errors.Is(err, fs.ErrExist) {
+		return os.ReadFile(name) //nolint:gosec // the caller's folder
+	} else if err != nil {
+		return nil, err
+	}
+	return fresh, nil
+}
+
+// Close ends idle connections. Sources and artifacts stay usable.
+func (m *Mirrors) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, mi := range m.open {
+		mi.remote.close()
+	}
+	return nil
+}
+
+// mirror returns the mirror for a repository and credential.
+func (m *Mirrors) mirror(e endpoint, auth Auth, p Proxy) (*mirror, error) {
+	id := m.name(e, auth, p)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if mi, ok := m.open[id]; ok {
+		return mi, nil
+	}
+	var r remote
+	var err error
+	if e.scheme == "ssh" {
+		r, err = newSSH(e, auth, p)
+	} else {
+		r, err = newHTTP(e, auth, p)
+	}
+	if err != nil {
+		return nil, err
+	}
+	mi := &mirror{
+		dir: filepath.Join(m.dir, id), remote: r, auth: auth, opts: m.opts,
+		turn: make(chan struct{}, 1), bases: newByteCache(baseCacheSize),
+	}
+	mi.lister = lister{list: func(ctx context.Context) (*listing, error) { return r.list(ctx) }}
+	m.open[id] = mi
+	return mi, nil
+}
+
+func (m *Mirrors) name(e endpoint, auth Auth, p Proxy) string {
+	mac := hmac.New(sha256.New, m.key)
+	for _, part := range []string{
+		e.url, auth.Username, auth.Password, auth.BearerToken, string(auth.CA), string(auth.ClientCert), string(auth.ClientKey),
+		string(auth.Identity), auth.Passphrase, string(auth.KnownHosts), p.URL, p.Username, p.Password,
+	} {
+		_, _ = fmt.Fprintf(mac, "%d:", len(part))
+		_, _ = io.WriteString(mac, part)
+	}
+	return hex.EncodeToString(mac.Sum(nil)[:16])
+}
