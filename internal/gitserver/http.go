@@ -59,7 +59,7 @@ type Server struct {
 // New starts a server that ends with the test.
 func New(t testing.TB, opts Options) *Server {
 	t.Helper()
-	git := parts.Program(t, "git", "apt-get install git")
+	git := parts.RequireProgram(t, "git", "apt-get install git")
 	out, err := exec.CommandContext(t.Context(), git, "--exec-path").Output()
 	if err != nil {
 		t.Fatalf("git --exec-path: %v", err)

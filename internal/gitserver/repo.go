@@ -26,7 +26,7 @@ type Repo struct {
 // NewRepo makes an empty repository below dir that no server serves.
 func NewRepo(t testing.TB, dir, name string) *Repo {
 	t.Helper()
-	parts.Program(t, "git", "apt-get install git")
+	parts.RequireProgram(t, "git", "apt-get install git")
 	r := &Repo{Dir: filepath.Join(dir, name+".git"), Work: t.TempDir(), t: t, name: name}
 	r.run(dir, "git", "init", "--quiet", "--bare", "--initial-branch=main", r.Dir)
 	return r

@@ -76,7 +76,7 @@ func NewKey(t testing.TB, passphrase string) (private []byte, public ssh.PublicK
 func (s *Server) SSH(keys ...ssh.PublicKey) *SSH {
 	t := s.t
 	t.Helper()
-	sshd := parts.Program(t, "sshd", "apt-get install openssh-server")
+	sshd := findServer(t, "sshd", "apt-get install openssh-server")
 	me, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
@@ -179,4 +179,14 @@ func write(t testing.TB, name string, data []byte) {
 	if err := os.WriteFile(name, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// findServer looks for a program where Debian puts servers, which is not in
+// every user's PATH.
+func findServer(t testing.TB, name, howToInstall string) string {
+	t.Helper()
+	if p, err := exec.LookPath("/usr/sbin/" + name); err == nil {
+		return p
+	}
+	return parts.RequireProgram(t, name, howToInstall)
 }
