@@ -91,6 +91,13 @@ type Decrypter interface {
 	DecryptObject(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
 }
 
+// FileVerifier is an optional ability of a Decrypter: it is shown each file of
+// resources as it is, before the build changes its objects, and fails where the
+// file was tampered with.
+type FileVerifier interface {
+	VerifyFile(ctx context.Context, path string, data []byte) error
+}
+
 // Remote fetches what a kustomization names by URL.
 type Remote interface {
 	// FetchRemote returns a file system and the path in it that ref means: the

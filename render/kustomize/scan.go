@@ -219,6 +219,11 @@ func (s *scanner) fileReference(ctx context.Context, dir, file, real string, r r
 	if err := s.tree.checkText(real, data); err != nil {
 		return s.fail(real, "", err)
 	}
+	if v, ok := s.options.Decrypter.(FileVerifier); ok && r.use == useResource {
+		if err := v.VerifyFile(ctx, display(real), data); err != nil {
+			return s.fail(real, "", fmt.Errorf("%w: %w", ErrDecrypt, err))
+		}
+	}
 	if r.use == useResource || r.use == usePatch {
 		s.manifests = append(s.manifests, manifest{file: real, patch: r.use == usePatch, chain: displayAll(s.chain)})
 	}
