@@ -30,14 +30,17 @@ func Detach(ctx context.Context, o Options, args []string) (Status, error) {
 	if err != nil {
 		return none, err
 	}
-	cmd := exec.Command(exe, args...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), exe, args...) // it outlives this process
 	cmd.Stdout, cmd.Stderr = log, log
 	detach(cmd)
 	if err := cmd.Start(); err != nil {
 		return none, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
 	d := &detached{name: o.Name, home: home, log: log.Name(), pid: cmd.Process.Pid, progress: o.Progress}
 	st, err := d.follow(ctx, ended)
 	if ctx.Err() != nil {
@@ -55,7 +58,7 @@ type detached struct {
 }
 
 // follow copies the progress until the instance is ready or has ended.
-func (d *detached) follow(ctx context.Context, ended <-chan error) (Status, error) {
+func (d *detached) follow(ctx context.Context, ended <-chan struct{}) (Status, error) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {

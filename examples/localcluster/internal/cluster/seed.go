@@ -110,31 +110,37 @@ func removeSurplus(ctx context.Context, c kubernetes.Interface, nodes int) error
 // waitUsable returns when a pod could be made and would run: all nodes are ready
 // and without taints, and the default service account is there.
 func waitUsable(ctx context.Context, c kubernetes.Interface, nodes int) error {
-	missing := "nodes"
+	missing := ""
 	err := wait.PollUntilContextCancel(ctx, pollEvery, true, func(ctx context.Context) (bool, error) {
-		list, err := c.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-		if err != nil {
-			missing = err.Error()
-			return false, nil
-		}
-		ready := 0
-		for _, n := range list.Items {
-			if nodeReady(n) {
-				ready++
-			}
-		}
-		if ready < nodes {
-			missing = fmt.Sprintf("%d of %d nodes are ready", ready, nodes)
-			return false, nil
-		}
-		missing = "the default service account"
-		_, err = c.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
-		return err == nil, nil
+		missing = unusable(ctx, c, nodes)
+		return missing == "", nil
 	})
 	if err != nil {
-		return fmt.Errorf("still waiting for %s: %w", missing, err)
+		return fmt.Errorf("still waiting: %s: %w", missing, err)
 	}
 	return nil
+}
+
+// unusable tells what is still missing, or nothing.
+func unusable(ctx context.Context, c kubernetes.Interface, nodes int) string {
+	list, err := c.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err.Error()
+	}
+	ready := 0
+	for _, n := range list.Items {
+		if nodeReady(n) {
+			ready++
+		}
+	}
+	if ready < nodes {
+		return fmt.Sprintf("%d of %d nodes are ready", ready, nodes)
+	}
+	_, err = c.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
+	if err != nil {
+		return "the default service account: " + err.Error()
+	}
+	return ""
 }
 
 func nodeReady(n corev1.Node) bool {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"runtime"
@@ -36,7 +37,7 @@ func newStarter() (*starter, error) {
 
 // start runs a component with its output going to log.
 func (s *starter) start(c component, dir dataDir, log *logFile) (*exec.Cmd, error) {
-	cmd := exec.Command(s.exe, append([]string{ComponentCommand, c.name}, c.args...)...)
+	cmd := exec.CommandContext(context.Background(), s.exe, append([]string{ComponentCommand, c.name}, c.args...)...)
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = string(dir), s.stdin, log, log
 	isolate(cmd)
 	done := make(chan error)

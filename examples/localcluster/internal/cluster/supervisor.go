@@ -83,7 +83,7 @@ func (s *supervisor) keep(ctx context.Context, ch *child) error {
 		begun := time.Now()
 		ended, err := s.runOnce(ctx, ch)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was told to end, and how it ended does not matter
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", ch.name, err)

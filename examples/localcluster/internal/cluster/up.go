@@ -177,8 +177,7 @@ func (in *instance) run(ctx context.Context) error {
 	select {
 	case err := <-in.sup.fatal:
 		cancel()
-		<-started
-		return err
+		return errors.Join(err, ignoreCancelled(<-started))
 	case err := <-started:
 		cause := context.Cause(startCtx)
 		cancel()
@@ -198,6 +197,14 @@ func (in *instance) run(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
+}
+
+// ignoreCancelled drops the error of a start that was given up because of another.
+func ignoreCancelled(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 // boot starts the components in order and returns when the cluster is usable.

@@ -1,0 +1,88 @@
+# 'make help' explains the targets. Nothing but Go, git and make is needed for
+# demo, test and build.
+
+GO        ?= go
+TESTFLAGS ?=
+TIMEOUT   ?= 20m
+
+# Modules with code, as folders. The first ones are joined by go.work; the one of
+# localcluster is built apart, since its replaces would hold for all.
+JOINED  := . examples bench
+APART   := examples/localcluster
+
+BIN          := $(CURDIR)/bin
+LOCALCLUSTER := $(BIN)/localcluster
+LINTER       := $(BIN)/golangci-lint
+
+# A localcluster built elsewhere may be named by the environment.
+export GITOPSKIT_LOCALCLUSTER ?= $(LOCALCLUSTER)
+
+has_code = $(if $(shell find $(1) -name '*.go' -not -path '*/localcluster/*' -print -quit),$(1))
+CODE := $(foreach m,$(JOINED),$(call has_code,$(m)))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test race lint vuln bench cluster cluster-build build tidy tidy-check fmt clean
+
+help: ## explain the targets
+	@printf 'usage: make TARGET\n\n'
+	@awk -F ':.*## ' '/^[a-z-]+%?:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(GITOPSKIT_LOCALCLUSTER) ## start a cluster and the reconciler, and show what they do (DEMO_EXIT=1 ends after the story)
+	@echo "==> building the reconciler"
+	@mkdir -p $(BIN)
+	@cd examples && $(GO) build -o $(BIN)/reconciler ./reconciler
+	@$(BIN)/reconciler demo
+
+test: $(GITOPSKIT_LOCALCLUSTER) ## run the tests of all modules on a real API server
+	@set -e; for m in $(CODE); do echo "==> go test in $$m"; \
+	  (cd $$m && $(GO) test -timeout=$(TIMEOUT) $(TESTFLAGS) ./...); done
+	@echo "==> go test in $(APART)"; cd $(APART) && GOWORK=off $(GO) test -timeout=$(TIMEOUT) $(TESTFLAGS) ./internal/...
+
+race: $(GITOPSKIT_LOCALCLUSTER) ## the same under the race detector (needs a C compiler)
+	@set -e; for m in $(CODE); do echo "==> go test -race in $$m"; \
+	  (cd $$m && $(GO) test -race -timeout=$(TIMEOUT) $(TESTFLAGS) ./...); done
+	@echo "==> go test -race in $(APART)"; cd $(APART) && GOWORK=off $(GO) test -race -timeout=$(TIMEOUT) $(TESTFLAGS) ./internal/cluster
+
+lint: $(LINTER) ## run the linters of .golangci.yml over all modules
+	@set -e; for m in $(CODE); do echo "==> golangci-lint in $$m"; \
+	  (cd $$m && $(LINTER) run --config=$(CURDIR)/.golangci.yml ./...); done
+	@echo "==> golangci-lint in $(APART)"; cd $(APART) && GOWORK=off $(LINTER) run --config=$(CURDIR)/.golangci.yml ./...
+
+vuln: ## look for known vulnerabilities (asks vuln.go.dev)
+	@cd tools && GOWORK=off $(GO) build -o $(BIN)/govulncheck golang.org/x/vuln/cmd/govulncheck
+	@set -e; for m in $(CODE); do echo "==> govulncheck in $$m"; (cd $$m && $(BIN)/govulncheck ./...); done
+
+bench: $(GITOPSKIT_LOCALCLUSTER) ## run the benchmarks, ours and those against peers
+	@set -e; for m in $(CODE); do echo "==> benchmarks in $$m"; \
+	  (cd $$m && $(GO) test -run='^$$' -bench=. -benchmem -timeout=2h $(TESTFLAGS) ./...); done
+
+bench-%: $(GITOPSKIT_LOCALCLUSTER) ## run one folder of bench/, as in bench-ssa
+	@cd bench && $(GO) test -run='^$$' -bench=. -benchmem -timeout=2h $(TESTFLAGS) ./$*/...
+
+cluster: $(GITOPSKIT_LOCALCLUSTER) ## start a Kubernetes control plane here and keep it running until Ctrl-C
+	@$(GITOPSKIT_LOCALCLUSTER) up $(ARGS)
+
+cluster-build: $(LOCALCLUSTER) ## build bin/localcluster (minutes the first time)
+
+build: $(LOCALCLUSTER) ## compile everything and put the programs into bin/
+	@set -e; for m in $(CODE); do echo "==> go build in $$m"; (cd $$m && $(GO) build ./... && $(GO) vet ./...); done
+
+tidy: ## tidy the go.mod of every module
+	@tools/tidy.sh
+
+tidy-check: ## fail if 'make tidy' would change something
+	@tools/tidy.sh --check
+
+fmt: ## format all Go files
+	@gofmt -l -w $$(git ls-files --cached --others --exclude-standard '*.go')
+
+clean: ## remove bin/
+	@rm -rf $(BIN)
+
+$(LOCALCLUSTER): $(shell find examples/localcluster -not -name '*_test.go' -type f \( -name '*.go' -o -name '*.yaml' -o -name 'go.*' -o -name build.sh \))
+	@examples/localcluster/build.sh $@
+
+$(LINTER): tools/go.mod
+	@echo "==> building golangci-lint (minutes the first time)"
+	@mkdir -p $(BIN)
+	@cd tools && GOWORK=off $(GO) build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
