@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"sort"
 	"strings"
 
@@ -53,10 +54,7 @@ func NewArtifact(c Contents) (*Artifact, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Artifact{revision: c.Revision, tree: t, cache: c.Cache, metadata: map[string]string{}}
-	for k, v := range c.Metadata {
-		a.metadata[k] = v
-	}
+	a := &Artifact{revision: c.Revision, tree: t, cache: c.Cache, metadata: maps.Clone(c.Metadata)}
 	a.digest, a.size, err = contentDigest(t.entries)
 	return a, err
 }
@@ -94,6 +92,13 @@ func (a *Artifact) WithRevision(r Revision) *Artifact {
 	return &b
 }
 
+// WithMetadata returns the same content with other metadata.
+func (a *Artifact) WithMetadata(metadata map[string]string) *Artifact {
+	b := *a
+	b.metadata = maps.Clone(metadata)
+	return &b
+}
+
 // ContentDigest identifies the content: "sha256:" and 64 hex digits over names,
 // kinds, executable bits and content IDs. It costs nothing, is the same on
 // every machine and with every Go release, and is the key for caches. Two
@@ -106,9 +111,9 @@ func (a *Artifact) Size() int64 { return a.size }
 
 // Metadata returns what the source told beside the content. The map is a copy.
 func (a *Artifact) Metadata() map[string]string {
-	out := make(map[string]string, len(a.metadata))
-	for k, v := range a.metadata {
-		out[k] = v
+	out := maps.Clone(a.metadata)
+	if out == nil {
+		out = map[string]string{}
 	}
 	return out
 }
@@ -173,7 +178,7 @@ func addEntry(seen map[string]archive.Entry, e archive.Entry) error {
 		return err
 	}
 	for part := range strings.SplitSeq(e.Path, "/") {
-		if isGitName(part) {
+		if archive.IsGitName(part) {
 			return fmt.Errorf("%w: %q is a name that Git keeps for itself", ErrUnsafe, part)
 		}
 	}
@@ -205,24 +210,6 @@ func addEntry(seen map[string]archive.Entry, e archive.Entry) error {
 	}
 	seen[e.Path] = e
 	return nil
-}
-
-// isGitName is true for names that some file system takes for ".git" (the
-// attacks of CVE-2014-9390 and CVE-2019-1352).
-func isGitName(name string) bool {
-	folded := strings.ToLower(strings.TrimRight(stripIgnorable(name), " ."))
-	return folded == ".git" || folded == "git~1" || strings.HasPrefix(folded, ".git::$")
-}
-
-// stripIgnorable removes the code points that HFS+ ignores in names.
-func stripIgnorable(name string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 0x200c && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x206a && r <= 0x206f, r == 0xfeff:
-			return -1
-		}
-		return r
-	}, name)
 }
 
 func dirOf(p string) string {

@@ -134,3 +134,35 @@ func TestWriteArchive(t *testing.T) {
 		t.Errorf("%+v, %v", info, err)
 	}
 }
+
+func TestInclude(t *testing.T) {
+	base := artifact(t, file("app/a", "1"), file("x", "x"))
+	other := artifact(t, file("deploy/b", "2"), file("deploy/sub/c", "3"), file("rest", "r"), link("deploy/l", "sub/c"))
+	got, err := source.Include(base, source.Inclusion{Artifact: other, From: "./deploy/"[2:], To: "app/lib"}, source.Inclusion{Artifact: other, To: "all"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"app/a": "1", "x": "x", "app/lib/b": "2", "app/lib/sub/c": "3", "app/lib/l": "3", "all/rest": "r", "all/deploy/b": "2"} {
+		if data, err := fs.ReadFile(got.FS(), name); err != nil || string(data) != want {
+			t.Errorf("%s: %q, %v", name, data, err)
+		}
+	}
+	if got.Revision() != base.Revision() || got.ContentDigest() == base.ContentDigest() {
+		t.Error("revision or digest")
+	}
+	for _, c := range []struct {
+		in source.Inclusion
+		is error
+	}{
+		{source.Inclusion{Artifact: other, From: "none", To: "y"}, source.ErrNotFound},
+		{source.Inclusion{Artifact: other, From: "deploy", To: "../y"}, source.ErrUnsafe},
+		{source.Inclusion{Artifact: other, From: "deploy"}, source.ErrUnsafe},
+		{source.Inclusion{Artifact: other, From: "deploy", To: "x"}, source.ErrInvalid},
+		{source.Inclusion{To: "x"}, source.ErrInvalid},
+		{source.Inclusion{Artifact: artifact(t, file("a", "9")), To: "app"}, source.ErrInvalid},
+	} {
+		if _, err := source.Include(base, c.in); !errors.Is(err, c.is) {
+			t.Errorf("%+v: %v", c.in, err)
+		}
+	}
+}

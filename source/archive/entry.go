@@ -134,3 +134,21 @@ func join(a, b string) string {
 	}
 	return a + "/" + b
 }
+
+// IsGitName is true for single names that some file system takes for ".git" (the
+// attacks of CVE-2014-9390 and CVE-2019-1352).
+func IsGitName(name string) bool {
+	folded := strings.ToLower(strings.TrimRight(stripIgnorable(name), " ."))
+	return folded == ".git" || folded == "git~1" || strings.HasPrefix(folded, ".git::$")
+}
+
+// stripIgnorable removes the code points that HFS+ ignores in names.
+func stripIgnorable(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 0x200c && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x206a && r <= 0x206f, r == 0xfeff:
+			return -1
+		}
+		return r
+	}, name)
+}

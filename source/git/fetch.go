@@ -15,6 +15,9 @@ import (
 // the history that leads to it. The caller holds the lock.
 func (m *mirror) fetch(ctx context.Context, o *objects, w want) error {
 	haves := m.haves(o)
+	if w.tag != "" {
+		return m.receive(ctx, fetchRequest{wants: []oid{w.tag}, haves: haves})
+	}
 	l, err := m.listingWith(ctx, w)
 	if err != nil {
 		return err

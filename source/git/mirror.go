@@ -134,8 +134,8 @@ func writeFile(name string, data []byte) error {
 
 // isComplete tells whether a commit is known to be there with all of its
 // files.
-func (m *mirror) isComplete(o *objects, id oid) bool {
-	return o.has(id) && slices.Contains(m.state().Commits, id.hex())
+func (m *mirror) isComplete(o *objects, w want) bool {
+	return o.has(w.commit) && (w.tag == "" || o.has(w.tag)) && slices.Contains(m.state().Commits, w.commit.hex())
 }
 
 // want is a commit that is to be brought.
@@ -143,6 +143,8 @@ type want struct {
 	commit oid
 	// ref is where the commit was seen, or the branch to look for it in.
 	ref string
+	// tag is the annotated tag that is to be brought too, or "".
+	tag oid
 	// again brings it although it is there: what is there is damaged.
 	again bool
 }
@@ -151,7 +153,7 @@ type want struct {
 // not.
 func (m *mirror) bring(ctx context.Context, w want) (*objects, error) {
 	if !w.again {
-		if o, err := m.snapshot(); err == nil && m.isComplete(o, w.commit) {
+		if o, err := m.snapshot(); err == nil && m.isComplete(o, w) {
 			return o, nil
 		}
 	}
@@ -166,7 +168,7 @@ func (m *mirror) bring(ctx context.Context, w want) (*objects, error) {
 			return nil, err
 		}
 		o = &objects{bases: m.bases}
-	} else if m.isComplete(o, w.commit) {
+	} else if m.isComplete(o, w) {
 		return o, nil // another process was faster
 	}
 	if err := m.fetch(ctx, o, w); err != nil {
@@ -177,6 +179,9 @@ func (m *mirror) bring(ctx context.Context, w want) (*objects, error) {
 	}
 	if !o.has(w.commit) {
 		return nil, fmt.Errorf("%w: the server sent a pack without commit %s", source.ErrUnreachable, w.commit.hex())
+	}
+	if w.tag != "" && !o.has(w.tag) {
+		return nil, fmt.Errorf("%w: the server sent a pack without tag %s", source.ErrUnreachable, w.tag.hex())
 	}
 	return o, m.complete(w.commit)
 }

@@ -28,6 +28,17 @@ type Options struct {
 	// URL, Auth and Proxy share one mirror and one listing of references.
 	Mirrors *Mirrors
 
+	// Verify makes Fetch check signatures; nil checks none.
+	Verify *Verify
+
+	// Submodules fetches the repositories that .gitmodules names and puts
+	// their files in place; else a submodule is an empty folder. Auth is used
+	// for those on the same scheme, host and port, and for no other.
+	Submodules bool
+	// SubmoduleAuth holds credentials for submodules on other hosts, by
+	// host or host:port as the URL has it.
+	SubmoduleAuth map[string]Auth
+
 	// Ignore holds patterns in the syntax of .gitignore for files that are
 	// left out; they win over the repository's .sourceignore files.
 	Ignore string

@@ -26,6 +26,8 @@ type remote interface {
 	list(ctx context.Context) (*listing, error)
 	// fetch puts a pack with its index into the bare repository at dir.
 	fetch(ctx context.Context, req fetchRequest, dir string) error
+	// push sends a pack and updates references.
+	push(ctx context.Context, req pushRequest) error
 	// close ends idle connections.
 	close()
 }

@@ -63,6 +63,9 @@ func newSource(opts Options) (*Source, error) {
 	if err := opts.Reference.check(); err != nil {
 		return nil, err
 	}
+	if err := opts.Verify.check(opts.Reference); err != nil {
+		return nil, err
+	}
 	sparse, err := cleanPaths(opts.SparsePaths)
 	if err != nil {
 		return nil, err
@@ -175,6 +178,12 @@ func (s *Source) Fetch(ctx context.Context, revision source.Revision) (*source.A
 		return nil, s.fail("fetch", "", invalidf("%q is no revision of a Git repository", revision))
 	}
 	w := want{commit: id, ref: s.refOf(revision)}
+	if s.opts.Verify.wantsTag() {
+		var err error
+		if w.tag, err = s.tagObject(ctx, w); err != nil {
+			return nil, s.fail("fetch", revision, err)
+		}
+	}
 	a, err := s.fetch(ctx, w, revision)
 	if err != nil && damaged(err) && ctx.Err() == nil {
 		s.log.Warn("mirror is damaged and made anew", "url", s.endpoint.url, "cause", err)
@@ -192,7 +201,15 @@ func (s *Source) fetch(ctx context.Context, w want, revision source.Revision) (*
 	if err != nil {
 		return nil, err
 	}
-	return s.build(ctx, o, w.commit, revision)
+	metadata, err := s.verify(o, w)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.build(ctx, o, w.commit, revision)
+	if err != nil {
+		return nil, err
+	}
+	return a.WithMetadata(metadata), nil
 }
 
 // damaged is true for errors that fetching everything again may heal.
@@ -238,7 +255,7 @@ func (s *Source) build(ctx context.Context, o *objects, id oid, revision source.
 	if last.key == key && samePacks(last.objects, o) {
 		return last.artifact.WithRevision(revision), nil
 	}
-	a, err := s.assemble(ctx, o, selected, revision)
+	a, err := s.assemble(ctx, o, c.tree, selected, revision)
 	if err != nil {
 		return nil, err
 	}
@@ -262,21 +279,19 @@ func samePacks(old, now *objects) bool {
 	return true
 }
 
-func (s *Source) assemble(ctx context.Context, o *objects, selected []selection, revision source.Revision) (*source.Artifact, error) {
+func (s *Source) assemble(ctx context.Context, o *objects, root oid, selected []selection, revision source.Revision) (*source.Artifact, error) {
 	w := walker{objects: o, maxFiles: s.opts.MaxFiles}
 	for _, sel := range selected {
 		if err := w.walk(ctx, sel.tree, sel.path); err != nil {
 			return nil, err
 		}
 	}
-	open := func(_ context.Context, e archive.Entry) (io.ReadCloser, error) {
-		_, hexID, _ := strings.Cut(e.ID, ":")
-		id, ok := parseOID(hexID)
-		if !ok {
-			return nil, corruptf("no object id %q", e.ID)
+	if s.opts.Submodules {
+		if err := s.submodules(ctx, &w, s.endpoint, s.opts.Auth, root, 0); err != nil {
+			return nil, err
 		}
-		return o.open(id)
 	}
+	open := opener(append([]*objects{o}, w.used...))
 	ignore := archive.NewIgnore(archive.IgnoreOptions{Patterns: s.opts.Ignore, NoDefaults: s.opts.NoDefaultIgnore})
 	kept, err := ignore.Filter(w.entries, func(p string) ([]byte, error) { return readEntry(ctx, w.entries, p, open) })
 	if err != nil {
@@ -285,6 +300,24 @@ func (s *Source) assemble(ctx context.Context, o *objects, selected []selection,
 	return source.NewArtifact(source.Contents{
 		Revision: revision, Entries: kept, Open: open, Cache: s.mirror.segments(),
 	})
+}
+
+// opener opens files by the ids that the walker gave them, in the first mirror
+// that has them: equal ids are equal bytes.
+func opener(places []*objects) archive.OpenFunc {
+	return func(_ context.Context, e archive.Entry) (io.ReadCloser, error) {
+		_, hexID, _ := strings.Cut(e.ID, ":")
+		id, ok := parseOID(hexID)
+		if !ok {
+			return nil, corruptf("no object id %q", e.ID)
+		}
+		for _, o := range places {
+			if o.has(id) {
+				return o.open(id)
+			}
+		}
+		return nil, fmt.Errorf("%w: %s", errMissing, hexID)
+	}
 }
 
 func readEntry(ctx context.Context, entries []archive.Entry, name string, open archive.OpenFunc) ([]byte, error) {

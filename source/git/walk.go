@@ -108,6 +108,8 @@ type walker struct {
 	maxFiles int
 	entries  []archive.Entry
 	subs     []submodule
+	prefix   string     // of the submodule that is walked
+	used     []*objects // of submodules
 }
 
 // submodule is a commit of another repository that a tree names.
