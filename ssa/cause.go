@@ -2,6 +2,7 @@ package ssa
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,7 +19,14 @@ func apiError(op string, o *object, err error) *Error {
 			e.Fields = append(e.Fields, c.Field)
 		}
 	}
-	if kind := classify(err); kind != nil {
+	kind := classify(err)
+	switch {
+	case kind == nil:
+	case isSchemaError(err):
+		text, fields := readSchemaError(err.Error())
+		e.Fields = fields
+		e.Err = &apiCause{kind: kind, text: text, err: err}
+	default:
 		e.Err = &apiCause{kind: kind, text: describe(err, causes), err: err}
 	}
 	return e
@@ -56,6 +64,26 @@ func classify(err error) error {
 // API server reports as an internal error.
 func isSchemaError(err error) bool {
 	return apierrors.IsInternalError(err) && strings.Contains(err.Error(), "failed to create typed patch object")
+}
+
+// schemaField matches a field path at the head of a line of a schema error.
+var schemaField = regexp.MustCompile(`(?m)^\s*\.([^\s:]+):`)
+
+// readSchemaError returns what a schema error says without its preamble, which
+// repeats the object's name, and the fields that it names.
+func readSchemaError(text string) (message string, fields []string) {
+	if _, after, ok := strings.Cut(text, "): "); ok {
+		text = after
+	}
+	for _, m := range schemaField.FindAllStringSubmatch(text, -1) {
+		fields = append(fields, m[1])
+	}
+	text = strings.TrimPrefix(text, "errors:")
+	lines := strings.Split(text, "\n")
+	for i, l := range lines {
+		lines[i] = strings.TrimPrefix(strings.TrimSpace(l), ".")
+	}
+	return strings.TrimPrefix(strings.Join(lines, "; "), "; "), fields
 }
 
 func isTooLarge(err error) bool {

@@ -2,15 +2,18 @@ package ssa
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/gitopskit/gitopskit/internal/objwatch"
+	"github.com/gitopskit/gitopskit/inventory"
 )
 
 // goneTimeout is how long a replacement waits for the finalizers of what it
@@ -26,17 +29,17 @@ func (a *Applier) removeForReplacement(ctx context.Context, o *object) error {
 	if err != nil {
 		return fmt.Errorf("delete before recreating: %w", err)
 	}
-	return a.awaitGone(ctx, o)
+	return a.awaitGone(ctx, o.target, o.live.uid)
 }
 
 // awaitGone watches an object until it is gone, or another has its name.
-func (a *Applier) awaitGone(ctx context.Context, o *object) error {
+func (a *Applier) awaitGone(ctx context.Context, t target, uid types.UID) error {
 	inner, cancel := context.WithTimeout(ctx, goneTimeout)
 	defer cancel()
-	h := &goneHandler{uid: string(o.live.uid), cancel: cancel}
-	res := a.client.metadata.Resource(o.gvr).Namespace(o.namespace())
+	h := &goneHandler{uid: uid, cancel: cancel}
+	res := a.client.metadata.Resource(t.gvr).Namespace(t.namespace())
 	err := objwatch.Run(inner, objwatch.Collection{
-		FieldSelector: "metadata.name=" + o.ref.Name,
+		FieldSelector: "metadata.name=" + t.ref.Name,
 		List:          func(ctx context.Context, l metav1.ListOptions) (runtime.Object, error) { return res.List(ctx, l) },
 		Watch:         func(ctx context.Context, l metav1.ListOptions) (watch.Interface, error) { return res.Watch(ctx, l) },
 	}, h)
@@ -46,14 +49,14 @@ func (a *Applier) awaitGone(ctx context.Context, o *object) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case inner.Err() != nil:
-		return fmt.Errorf("%w: still there after %s, held by finalizers %v", ErrTerminating, goneTimeout, h.finalizers)
+		return fmt.Errorf("%w: still there, held by finalizers %v", ErrTerminating, h.finalizers)
 	}
 	return err
 }
 
 // goneHandler ends a watch when an object is gone.
 type goneHandler struct {
-	uid        string
+	uid        types.UID // "" for any
 	cancel     func()
 	there      bool
 	gone       bool
@@ -70,13 +73,13 @@ func (h *goneHandler) EndList() {
 
 func (h *goneHandler) Set(o runtime.Object) {
 	m, ok := o.(*metav1.PartialObjectMetadata)
-	if ok && string(m.UID) == h.uid {
+	if ok && (h.uid == "" || m.UID == h.uid) {
 		h.there, h.finalizers = true, m.Finalizers
 	}
 }
 
 func (h *goneHandler) Delete(o runtime.Object) {
-	if m, ok := o.(*metav1.PartialObjectMetadata); ok && string(m.UID) == h.uid {
+	if m, ok := o.(*metav1.PartialObjectMetadata); ok && (h.uid == "" || m.UID == h.uid) {
 		h.end()
 	}
 }
@@ -88,3 +91,26 @@ func (h *goneHandler) end() {
 
 func (h *goneHandler) Down(error) {}
 func (h *goneHandler) Up()        {}
+
+// WaitGone waits until the objects are gone, for at most the given time, and
+// returns an error that names those that are not. Where an entry has a UID,
+// another object of its name counts as gone.
+func (a *Applier) WaitGone(ctx context.Context, objects []inventory.Entry, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	errs := make([]error, len(objects))
+	a.parallel(ctx, len(objects), func(i int) {
+		e := objects[i]
+		r, err := a.kinds.anyVersion(e.GroupKind(), e.Version)
+		if errors.Is(err, ErrUnknownKind) {
+			return
+		}
+		if err == nil {
+			err = a.awaitGone(ctx, target{ref: e.Ref, version: e.Version, resource: r}, e.UID)
+		}
+		if err != nil {
+			errs[i] = &Error{Op: "wait", Ref: e.Ref, Err: err}
+		}
+	})
+	return errors.Join(errs...)
+}
