@@ -1,0 +1,36 @@
+package kustomization
+
+import (
+	"fmt"
+
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/api"
+)
+
+// checkSupported refuses what this reconciler can't do, rather than leave it
+// out without a word.
+func checkSupported(ks *api.Kustomization) error {
+	unsupported := func(field string) error {
+		return &failure{reason: "Unsupported", stalled: true,
+			err: fmt.Errorf("spec.%s is not supported by this version of the reconciler: remove it", field)}
+	}
+	switch {
+	case ks.Spec.KubeConfig != nil:
+		return unsupported("kubeConfig")
+	case ks.Spec.Decryption != nil:
+		return unsupported("decryption")
+	case len(ks.Spec.HealthCheckExprs) > 0:
+		return unsupported("healthCheckExprs")
+	case len(ks.Spec.Ignore) > 0:
+		return unsupported("ignore")
+	case ks.Spec.SourceRef.Kind != sourcev1.GitRepositoryKind:
+		return unsupported("sourceRef.kind " + ks.Spec.SourceRef.Kind)
+	}
+	for i, d := range ks.Spec.DependsOn {
+		if d.ReadyExpr != "" {
+			return unsupported(fmt.Sprintf("dependsOn[%d].readyExpr", i))
+		}
+	}
+	return nil
+}

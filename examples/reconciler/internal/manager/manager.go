@@ -1,0 +1,174 @@
+// Package manager puts the reconciler together: the parts, the manager that
+// runs them, and the servers for artifacts, metrics and health.
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	ctrlmanager "sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/api"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/artifacts"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/gitrepo"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/kustomization"
+	"github.com/gitopskit/gitopskit/render/kustomize"
+	"github.com/gitopskit/gitopskit/source/git"
+	"github.com/gitopskit/gitopskit/source/store"
+	"github.com/gitopskit/gitopskit/ssa"
+)
+
+// Options are what the command line says.
+type Options struct {
+	StoragePath       string
+	StorageAddr       string
+	StorageAdvertised string // default: StorageAddr, with this host's name
+	MetricsAddr       string
+	HealthAddr        string
+
+	Namespace      string
+	AllNamespaces  bool
+	LabelSelector  string
+	LeaderElection bool
+
+	NoCrossNamespaceRefs  bool
+	DefaultServiceAccount string
+	Concurrent            int
+	GracefulTimeout       time.Duration
+}
+
+// Run reconciles until ctx ends.
+func Run(ctx context.Context, cfg *rest.Config, opts Options) error {
+	mgr, err := newManager(cfg, opts)
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", opts.StorageAddr)
+	if err != nil {
+		return fmt.Errorf("serve artifacts: %w: choose another --storage-addr", err)
+	}
+	if opts.StorageAdvertised == "" {
+		opts.StorageAdvertised = listener.Addr().String()
+	}
+	if err := assemble(ctx, mgr, cfg, opts, listener); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	return mgr.Start(ctx)
+}
+
+func newManager(cfg *rest.Config, opts Options) (ctrl.Manager, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), api.AddToScheme(scheme)); err != nil {
+		return nil, err
+	}
+	selected := labels.Everything()
+	if opts.LabelSelector != "" {
+		var err error
+		if selected, err = labels.Parse(opts.LabelSelector); err != nil {
+			return nil, fmt.Errorf("--watch-label-selector: %w", err)
+		}
+	}
+	cached := cache.Options{ByObject: map[client.Object]cache.ByObject{
+		&api.GitRepository{}: {Label: selected}, &api.Kustomization{}: {Label: selected},
+	}}
+	if !opts.AllNamespaces {
+		cached.DefaultNamespaces = map[string]cache.Config{opts.Namespace: {}}
+	}
+	lease, renew, retry := 35*time.Second, 30*time.Second, 5*time.Second
+	cfg = rest.CopyConfig(cfg)
+	cfg.QPS, cfg.Burst = 500, 1000
+	return ctrl.NewManager(cfg, ctrl.Options{
+		Scheme: scheme,
+		Cache:  cached,
+		// Secrets and ConfigMaps are read when they are needed: a cache would
+		// hold all of the cluster's.
+		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
+		Metrics:                       metricsserver.Options{BindAddress: opts.MetricsAddr},
+		HealthProbeBindAddress:        opts.HealthAddr,
+		LeaderElection:                opts.LeaderElection,
+		LeaderElectionID:              "gitopskit-reconciler",
+		LeaderElectionNamespace:       opts.Namespace,
+		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 &lease,
+		RenewDeadline:                 &renew,
+		RetryPeriod:                   &retry,
+		GracefulShutdownTimeout:       &opts.GracefulTimeout,
+	})
+}
+
+// assemble makes the parts and registers them with the manager.
+func assemble(ctx context.Context, mgr ctrl.Manager, cfg *rest.Config, opts Options, listener net.Listener) error {
+	mirrors, err := git.OpenMirrors(filepath.Join(opts.StoragePath, "mirrors"), git.MirrorOptions{})
+	if err != nil {
+		return err
+	}
+	files, err := store.Open(filepath.Join(opts.StoragePath, "artifacts"), store.Options{})
+	if err != nil {
+		return err
+	}
+	applier, err := ssa.New(cfg, ssa.Options{
+		FieldManager:  kustomization.FieldManager,
+		MarkPrefix:    kustomization.MarkPrefix,
+		TakeOver:      []string{"kubectl*", "before-first-apply"},
+		WatchSelector: kustomization.OwnerSelector,
+		Logger:        slog.New(logr.ToSlogHandler(mgr.GetLogger().WithName("apply"))),
+	})
+	if err != nil {
+		return err
+	}
+	registry := &artifacts.Registry{}
+	repos := &gitrepo.Reconciler{
+		Client: mgr.GetClient(), Events: mgr.GetEventRecorderFor("source-controller"),
+		Mirrors: mirrors, Artifacts: registry, Storage: &gitrepo.Storage{Store: files, Address: opts.StorageAdvertised},
+	}
+	kustomizations := &kustomization.Reconciler{
+		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Events: mgr.GetEventRecorderFor("kustomize-controller"),
+		Artifacts: registry, Builder: &kustomize.Builder{}, Applier: applier,
+		DefaultServiceAccount: opts.DefaultServiceAccount, NoCrossNamespaceRefs: opts.NoCrossNamespaceRefs,
+	}
+	return errors.Join(
+		repos.Setup(mgr, opts.Concurrent),
+		kustomizations.Setup(ctx, mgr, opts.Concurrent),
+		mgr.Add(serve(listener, files.Handler())),
+		mgr.AddHealthzCheck("ping", healthz.Ping),
+		mgr.AddReadyzCheck("ping", healthz.Ping),
+	)
+}
+
+// serve hands out artifacts until the manager stops.
+func serve(listener net.Listener, h http.Handler) ctrlmanager.RunnableFunc {
+	return func(ctx context.Context) error {
+		server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+		failed := make(chan error, 1)
+		go func() { failed <- server.Serve(listener) }()
+		select {
+		case err := <-failed:
+			return err
+		case <-ctx.Done():
+		}
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		err := server.Shutdown(stop)
+		if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
+			err = errors.Join(err, served)
+		}
+		return err
+	}
+}
