@@ -34,19 +34,22 @@ demo: $(GITOPSKIT_LOCALCLUSTER) ## start a cluster and the reconciler, and show 
 	@$(BIN)/reconciler demo
 
 test: $(GITOPSKIT_LOCALCLUSTER) ## run the tests of all modules on a real API server
-	@set -e; for m in $(CODE); do echo "==> go test in $$m"; \
-	  (cd $$m && $(GO) test -timeout=$(TIMEOUT) $(TESTFLAGS) ./...); done
-	@echo "==> go test in $(APART)"; cd $(APART) && GOWORK=off $(GO) test -timeout=$(TIMEOUT) $(TESTFLAGS) ./internal/...
+	@rc=0; for m in $(CODE); do echo "==> go test in $$m"; \
+	  (cd $$m && $(GO) test -timeout=$(TIMEOUT) $(TESTFLAGS) ./...) || rc=1; done; \
+	echo "==> go test in $(APART)"; \
+	  (cd $(APART) && GOWORK=off $(GO) test -timeout=$(TIMEOUT) $(TESTFLAGS) ./internal/...) || rc=1; exit $$rc
 
 race: $(GITOPSKIT_LOCALCLUSTER) ## the same under the race detector (needs a C compiler)
-	@set -e; for m in $(CODE); do echo "==> go test -race in $$m"; \
-	  (cd $$m && $(GO) test -race -timeout=$(TIMEOUT) $(TESTFLAGS) ./...); done
-	@echo "==> go test -race in $(APART)"; cd $(APART) && GOWORK=off $(GO) test -race -timeout=$(TIMEOUT) $(TESTFLAGS) ./internal/cluster
+	@rc=0; for m in $(CODE); do echo "==> go test -race in $$m"; \
+	  (cd $$m && $(GO) test -race -timeout=$(TIMEOUT) $(TESTFLAGS) ./...) || rc=1; done; \
+	echo "==> go test -race in $(APART)"; \
+	  (cd $(APART) && GOWORK=off $(GO) test -race -timeout=$(TIMEOUT) $(TESTFLAGS) ./internal/cluster) || rc=1; exit $$rc
 
 lint: $(LINTER) ## run the linters of .golangci.yml over all modules
-	@set -e; for m in $(CODE); do echo "==> golangci-lint in $$m"; \
-	  (cd $$m && $(LINTER) run --config=$(CURDIR)/.golangci.yml ./...); done
-	@echo "==> golangci-lint in $(APART)"; cd $(APART) && GOWORK=off $(LINTER) run --config=$(CURDIR)/.golangci.yml ./...
+	@rc=0; for m in $(CODE); do echo "==> golangci-lint in $$m"; \
+	  (cd $$m && $(LINTER) run --config=$(CURDIR)/.golangci.yml ./...) || rc=1; done; \
+	echo "==> golangci-lint in $(APART)"; \
+	  (cd $(APART) && GOWORK=off $(LINTER) run --config=$(CURDIR)/.golangci.yml ./...) || rc=1; exit $$rc
 
 vuln: ## look for known vulnerabilities (asks vuln.go.dev)
 	@cd tools && GOWORK=off $(GO) build -o $(BIN)/govulncheck golang.org/x/vuln/cmd/govulncheck
