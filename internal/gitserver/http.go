@@ -97,10 +97,11 @@ func New(t testing.TB, opts Options) *Server {
 	return s
 }
 
-// Repo makes an empty repository that the server serves.
-func (s *Server) Repo(name string) *Repo {
+// Repo makes an empty repository that the server serves. More arguments are
+// those of git init.
+func (s *Server) Repo(name string, initArgs ...string) *Repo {
 	s.t.Helper()
-	r := NewRepo(s.t, s.Root, name)
+	r := NewRepo(s.t, s.Root, name, initArgs...)
 	r.server = s
 	return r
 }

@@ -23,12 +23,13 @@ type Repo struct {
 	server *Server
 }
 
-// NewRepo makes an empty repository below dir that no server serves.
-func NewRepo(t testing.TB, dir, name string) *Repo {
+// NewRepo makes an empty repository below dir that no server serves. More
+// arguments are those of git init, such as --object-format=sha256.
+func NewRepo(t testing.TB, dir, name string, initArgs ...string) *Repo {
 	t.Helper()
 	parts.RequireProgram(t, "git", "apt-get install git")
 	r := &Repo{Dir: filepath.Join(dir, name+".git"), Work: t.TempDir(), t: t, name: name}
-	r.run(dir, "git", "init", "--quiet", "--bare", "--initial-branch=main", r.Dir)
+	r.run(dir, "git", append(append([]string{"init", "--quiet", "--bare", "--initial-branch=main"}, initArgs...), r.Dir)...)
 	return r
 }
 

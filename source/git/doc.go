@@ -36,9 +36,14 @@
 // request only, never from https to http, and never with credentials to another
 // origin. SSH host keys must be known.
 //
+// Push never overwrites what others pushed: it computes the change again on top
+// of it. Signatures of commits and tags can be required. Submodules on another
+// host never get the parent's credentials.
+//
 // # What it does not do
 //
 // The default transport speaks version 0 of Git's protocol, which some servers
-// serve badly (Azure DevOps, AWS CodeCommit), and knows neither LFS nor SHA-256
-// repositories.
+// serve badly (Azure DevOps, AWS CodeCommit), and knows no SHA-256 repositories:
+// set Options.Transport to TransportGit for those. Files in LFS stay pointers.
+// Pushing to SHA-256 repositories is not supported.
 package git

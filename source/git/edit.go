@@ -3,7 +3,6 @@ package git
 import (
 	"bytes"
 	"context"
-	"crypto/sha1" //nolint:gosec // the format of Git
 	"fmt"
 	"path"
 	"sort"
@@ -20,6 +19,7 @@ import (
 type edited struct {
 	commit  oid
 	objects []newObject
+	like    oid // an id of the repository's kind
 }
 
 type newObject struct {
@@ -29,17 +29,24 @@ type newObject struct {
 }
 
 func (e *edited) add(kind int, data []byte) oid {
-	h := sha1.New() //nolint:gosec // the format of Git
-	_, _ = fmt.Fprintf(h, "%s %d\x00", kindName(kind), len(data))
-	_, _ = h.Write(data)
-	id := oid(h.Sum(nil))
+	id := idOf(e.like, kind, data)
 	e.objects = append(e.objects, newObject{id, kind, data})
 	return id
+}
+
+// idOf is the id of an object in a repository that has ids like another.
+func idOf(like oid, kind int, data []byte) oid {
+	h := newHash(like, kind, int64(len(data)))
+	_, _ = h.Write(data)
+	return oid(h.Sum(nil))
 }
 
 // compute calls the user's function and makes the commit; nil if nothing
 // changes.
 func (p *push) compute(ctx context.Context, o *objects, base picked) (*edited, error) {
+	if base.commit.algorithm() != "sha1" {
+		return nil, invalidf("pushing to a repository of SHA-256 ids is not supported")
+	}
 	c, err := o.commit(base.commit)
 	if err != nil {
 		return nil, err
@@ -63,7 +70,7 @@ func (p *push) compute(ctx context.Context, o *objects, base picked) (*edited, e
 	if err != nil {
 		return nil, err
 	}
-	e := &edited{}
+	e := &edited{like: base.commit}
 	tree, err := e.rewrite(o, c.tree, root)
 	if err != nil {
 		return nil, err
@@ -158,7 +165,7 @@ func (e *edited) rewrite(o *objects, id oid, change *edits) (oid, error) {
 	}
 	data := encodeTree(byName)
 	if id != "" {
-		if same := (&edited{}).add(typeTree, data); same == id {
+		if same := idOf(e.like, typeTree, data); same == id {
 			return id, nil
 		}
 	}
@@ -181,7 +188,7 @@ func (e *edited) file(byName map[string]treeEntry, name string, edit Edit) error
 	if exists {
 		mode = old.mode
 	}
-	id := (&edited{}).add(typeBlob, edit.Content)
+	id := idOf(e.like, typeBlob, edit.Content)
 	if !exists || id != old.id {
 		e.add(typeBlob, bytes.Clone(edit.Content))
 	}

@@ -16,7 +16,9 @@ import (
 	"github.com/gitopskit/gitopskit/source/git"
 )
 
-func TestReferenceThatDoesNotExist(t *testing.T) {
+func TestReferenceThatDoesNotExist(t *testing.T) { eachTransport(t, testReferenceThatDoesNotExist) }
+
+func testReferenceThatDoesNotExist(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	repo.Commit(map[string]string{"a": "1"})
@@ -46,7 +48,9 @@ func TestReferenceThatDoesNotExist(t *testing.T) {
 	wantError(t, err, source.ErrNotFound, "abab", "refs/heads/main")
 }
 
-func TestEmptyRepository(t *testing.T) {
+func TestEmptyRepository(t *testing.T) { eachTransport(t, testEmptyRepository) }
+
+func testEmptyRepository(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	wantError(t, resolveError(t, git.Options{URL: repo.URL(), Reference: onMain}), git.ErrEmpty, "push a commit")
@@ -119,7 +123,9 @@ func damage(t *testing.T, pattern string) {
 	}
 }
 
-func TestDamagedMirrorIsMadeAnew(t *testing.T) {
+func TestDamagedMirrorIsMadeAnew(t *testing.T) { eachTransport(t, testDamagedMirrorIsMadeAnew) }
+
+func testDamagedMirrorIsMadeAnew(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	repo.Commit(map[string]string{"a": strings.Repeat("hello\n", 100), "b/c": "c"})
@@ -161,7 +167,9 @@ func TestDamagedMirrorIsMadeAnew(t *testing.T) {
 	}
 }
 
-func TestFetchEndsWithItsContext(t *testing.T) {
+func TestFetchEndsWithItsContext(t *testing.T) { eachTransport(t, testFetchEndsWithItsContext) }
+
+func testFetchEndsWithItsContext(t *testing.T) {
 	release := make(chan struct{})
 	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -181,11 +189,15 @@ func TestFetchEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestServerThatIsNotThere(t *testing.T) {
+func TestServerThatIsNotThere(t *testing.T) { eachTransport(t, testServerThatIsNotThere) }
+
+func testServerThatIsNotThere(t *testing.T) {
 	wantError(t, resolveError(t, git.Options{URL: "http://127.0.0.1:1/x.git", Reference: onMain}), source.ErrUnreachable, "127.0.0.1:1")
 }
 
-func TestAnswersThatAreNoGit(t *testing.T) {
+func TestAnswersThatAreNoGit(t *testing.T) { eachTransport(t, testAnswersThatAreNoGit) }
+
+func testAnswersThatAreNoGit(t *testing.T) {
 	for name, body := range map[string]string{"html": "<html>login</html>", "nothing": "", "pkt": "0032", "long": strings.Repeat("A", 1<<20)} {
 		t.Run(name, func(t *testing.T) {
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -198,6 +210,10 @@ func TestAnswersThatAreNoGit(t *testing.T) {
 }
 
 func TestManyGoroutinesAndMirrorsFetchTheSame(t *testing.T) {
+	eachTransport(t, testManyGoroutinesAndMirrorsFetchTheSame)
+}
+
+func testManyGoroutinesAndMirrorsFetchTheSame(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	repo.Commit(map[string]string{"a": "1", "b/c": "2"})

@@ -37,8 +37,26 @@ func mirrorsAt(t *testing.T, dir string) *git.Mirrors {
 	return m
 }
 
+// eachTransport runs a test once for each transport; open looks at the name.
+func eachTransport(t *testing.T, test func(*testing.T)) {
+	for _, transport := range []git.Transport{git.TransportGoGit, git.TransportGit} {
+		t.Run("by "+string(transport), test)
+	}
+}
+
+// listing is how many requests one listing takes: protocol version 2 asks twice.
+func listing(t *testing.T) int {
+	if strings.Contains(t.Name(), "/by_git/") || strings.HasSuffix(t.Name(), "/by_git") {
+		return 2
+	}
+	return 1
+}
+
 func open(t *testing.T, opts git.Options) *git.Source {
 	t.Helper()
+	if strings.Contains(t.Name(), "/by_git/") || strings.HasSuffix(t.Name(), "/by_git") {
+		opts.Transport = git.TransportGit
+	}
 	if opts.Mirrors == nil {
 		opts.Mirrors = mirrors(t)
 	}
@@ -86,7 +104,9 @@ func files(t *testing.T, a *source.Artifact) map[string]string {
 	return out
 }
 
-func TestReferences(t *testing.T) {
+func TestReferences(t *testing.T) { eachTransport(t, testReferences) }
+
+func testReferences(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	first := repo.Commit(map[string]string{"a.yaml": "1"})
@@ -138,7 +158,9 @@ func TestReferences(t *testing.T) {
 	}
 }
 
-func TestNothingChangedAsksOnce(t *testing.T) {
+func TestNothingChangedAsksOnce(t *testing.T) { eachTransport(t, testNothingChangedAsksOnce) }
+
+func testNothingChangedAsksOnce(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	repo.Commit(map[string]string{"a": "1"})
@@ -147,7 +169,7 @@ func TestNothingChangedAsksOnce(t *testing.T) {
 	first := take(t, s)
 	srv.Reset()
 	again := take(t, s)
-	if got := srv.Requests(); len(got) != 1 {
+	if got := srv.Requests(); len(got) != listing(t) {
 		t.Errorf("an unchanged branch took %d requests: %v", len(got), got)
 	}
 	if first.ContentDigest() != again.ContentDigest() {
@@ -176,7 +198,25 @@ func TestPinnedCommitSurvivesRestart(t *testing.T) {
 	}
 }
 
-func TestManySourcesShareOneListing(t *testing.T) {
+func TestSHA256RepositoryWithTheSystemsGit(t *testing.T) {
+	srv := gitserver.New(t, gitserver.Options{})
+	repo := srv.Repo("app", "--object-format=sha256")
+	repo.Commit(map[string]string{"a/b": "1"})
+	s := open(t, git.Options{URL: repo.URL(), Reference: git.Reference{Branch: "main"}, Transport: git.TransportGit})
+	take(t, s)
+	head := repo.Commit(map[string]string{"c": "2"})
+	a := take(t, s)
+	if a.Revision().String() != "main@sha256:"+head {
+		t.Error(a.Revision())
+	}
+	if diff := cmp.Diff(map[string]string{"a/b": "1", "c": "2"}, files(t, a)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestManySourcesShareOneListing(t *testing.T) { eachTransport(t, testManySourcesShareOneListing) }
+
+func testManySourcesShareOneListing(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	repo.Commit(map[string]string{"a": "1"})
@@ -199,12 +239,16 @@ func TestManySourcesShareOneListing(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if n := len(srv.Requests()); n > 1 {
+	if n := len(srv.Requests()); n > listing(t) {
 		t.Errorf("100 sources took %d requests", n)
 	}
 }
 
 func TestOneChangedFileFetchesTheDifference(t *testing.T) {
+	eachTransport(t, testOneChangedFileFetchesTheDifference)
+}
+
+func testOneChangedFileFetchesTheDifference(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	many := map[string]string{}
@@ -227,7 +271,9 @@ func TestOneChangedFileFetchesTheDifference(t *testing.T) {
 	}
 }
 
-func TestFileSystem(t *testing.T) {
+func TestFileSystem(t *testing.T) { eachTransport(t, testFileSystem) }
+
+func testFileSystem(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	repo.Write("deploy/app.yaml", "kind: App\n")
@@ -265,7 +311,9 @@ func TestFileSystem(t *testing.T) {
 	}
 }
 
-func TestIgnoreAndSparsePaths(t *testing.T) {
+func TestIgnoreAndSparsePaths(t *testing.T) { eachTransport(t, testIgnoreAndSparsePaths) }
+
+func testIgnoreAndSparsePaths(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	repo.Commit(map[string]string{
@@ -307,6 +355,10 @@ func TestIgnoreAndSparsePaths(t *testing.T) {
 }
 
 func TestCommitOutsideTheSelectionIsNoNews(t *testing.T) {
+	eachTransport(t, testCommitOutsideTheSelectionIsNoNews)
+}
+
+func testCommitOutsideTheSelectionIsNoNews(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("mono")
 	repo.Commit(map[string]string{"app/a": "1", "other/b": "1"})
@@ -323,6 +375,10 @@ func TestCommitOutsideTheSelectionIsNoNews(t *testing.T) {
 }
 
 func TestArchiveIsReproducibleAndQuickWhenLittleChanged(t *testing.T) {
+	eachTransport(t, testArchiveIsReproducibleAndQuickWhenLittleChanged)
+}
+
+func testArchiveIsReproducibleAndQuickWhenLittleChanged(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	repo.Commit(map[string]string{"a/x": "1", "b/y": strings.Repeat("y", 3<<20), "c": ""})

@@ -132,12 +132,9 @@ func (l *limitBody) Read(p []byte) (int, error) {
 func httpError(err error, auth Auth) error {
 	switch {
 	case errors.Is(err, transport.ErrAuthenticationRequired):
-		if auth.String() == (Auth{}).String() {
-			return fmt.Errorf("%w: the server wants credentials (HTTP 401): set Options.Auth", source.ErrAuth)
-		}
-		return fmt.Errorf("%w: the server refused the %s (HTTP 401): check user name, password or token, and that they have not expired", source.ErrAuth, auth)
+		return refusedHTTP(auth, http.StatusUnauthorized)
 	case errors.Is(err, transport.ErrAuthorizationFailed):
-		return fmt.Errorf("%w: the server denies access with %s (HTTP 403): grant it read access to the repository", source.ErrAuth, auth)
+		return refusedHTTP(auth, http.StatusForbidden)
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		return fmt.Errorf("%w: no repository at this URL, or none that may be seen with %s (HTTP 404)", source.ErrNotFound, auth)
 	}
@@ -154,4 +151,14 @@ func httpError(err error, auth Auth) error {
 		return fmt.Errorf("%w: the server refused the TLS connection (does it want Auth.ClientCert?): %w", source.ErrTLS, err)
 	}
 	return nil
+}
+
+func refusedHTTP(auth Auth, status int) error {
+	switch {
+	case status == http.StatusForbidden:
+		return fmt.Errorf("%w: the server denies access with %s (HTTP 403): grant it access to the repository", source.ErrAuth, auth)
+	case auth.String() == (Auth{}).String():
+		return fmt.Errorf("%w: the server wants credentials (HTTP 401): set Options.Auth", source.ErrAuth)
+	}
+	return fmt.Errorf("%w: the server refused the %s (HTTP 401): check user name, password or token, and that they have not expired", source.ErrAuth, auth)
 }

@@ -58,6 +58,9 @@ func waitForLock(ctx context.Context, f *os.File) error {
 	}
 }
 
+// errDiskFull is a disk that another program found full.
+var errDiskFull = errors.New("no space left on device")
+
 func isDiskFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC)
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, errDiskFull)
 }

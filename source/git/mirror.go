@@ -78,7 +78,7 @@ func (m *mirror) load() error {
 		base := strings.TrimSuffix(name, ".pack")
 		p, ok := known[base]
 		if !ok {
-			if p, err = openPack(base, 20); errors.Is(err, fs.ErrNotExist) {
+			if p, err = openPack(base, idSize(base)); errors.Is(err, fs.ErrNotExist) {
 				continue // another process removed it
 			} else if err != nil {
 				return fmt.Errorf("%s: %w", filepath.Base(base), err)
@@ -88,6 +88,14 @@ func (m *mirror) load() error {
 	}
 	m.packs = packs
 	return nil
+}
+
+// idSize tells from a pack's name, which is a hash, how long ids in it are.
+func idSize(base string) int {
+	if hash := base[strings.LastIndexByte(base, '-')+1:]; len(hash) == 64 {
+		return 32
+	}
+	return 20
 }
 
 func (m *mirror) state() mirrorState {

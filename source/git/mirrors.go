@@ -124,8 +124,8 @@ func (m *Mirrors) Close() error {
 }
 
 // mirror returns the mirror for a repository and credential.
-func (m *Mirrors) mirror(e endpoint, auth Auth, p Proxy) (*mirror, error) {
-	id := m.name(e, auth, p)
+func (m *Mirrors) mirror(e endpoint, auth Auth, p Proxy, t Transport) (*mirror, error) {
+	id := m.name(e, auth, p, t)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if mi, ok := m.open[id]; ok {
@@ -133,9 +133,14 @@ func (m *Mirrors) mirror(e endpoint, auth Auth, p Proxy) (*mirror, error) {
 	}
 	var r remote
 	var err error
-	if e.scheme == "ssh" {
+	switch {
+	case t == TransportGit:
+		r, err = newGitProgram(e, auth, p)
+	case t != "" && t != TransportGoGit:
+		err = invalidf("Options.Transport %q: use %q or %q", t, TransportGoGit, TransportGit)
+	case e.scheme == "ssh":
 		r, err = newSSH(e, auth, p)
-	} else {
+	default:
 		r, err = newHTTP(e, auth, p)
 	}
 	if err != nil {
@@ -150,11 +155,14 @@ func (m *Mirrors) mirror(e endpoint, auth Auth, p Proxy) (*mirror, error) {
 	return mi, nil
 }
 
-func (m *Mirrors) name(e endpoint, auth Auth, p Proxy) string {
+func (m *Mirrors) name(e endpoint, auth Auth, p Proxy, t Transport) string {
+	if t == "" {
+		t = TransportGoGit
+	}
 	mac := hmac.New(sha256.New, m.key)
 	for _, part := range []string{
 		e.url, auth.Username, auth.Password, auth.BearerToken, string(auth.CA), string(auth.ClientCert), string(auth.ClientKey),
-		string(auth.Identity), auth.Passphrase, string(auth.KnownHosts), p.URL, p.Username, p.Password,
+		string(auth.Identity), auth.Passphrase, string(auth.KnownHosts), p.URL, p.Username, p.Password, string(t),
 	} {
 		_, _ = fmt.Fprintf(mac, "%d:", len(part))
 		_, _ = io.WriteString(mac, part)

@@ -24,6 +24,8 @@ type Options struct {
 	// Proxy is used to reach the server, instead of what HTTPS_PROXY,
 	// HTTP_PROXY and NO_PROXY say.
 	Proxy Proxy
+	// Transport is what speaks to the server; empty means TransportGoGit.
+	Transport Transport
 	// Mirrors is where repositories are kept. Required. Sources with equal
 	// URL, Auth and Proxy share one mirror and one listing of references.
 	Mirrors *Mirrors

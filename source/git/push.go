@@ -227,7 +227,7 @@ func (p *push) try(ctx context.Context) (done Pushed, outrun bool, err error) {
 	if e == nil {
 		return Pushed{Revision: base.revision()}, false, nil
 	}
-	if err := p.send(ctx, l, e); err != nil {
+	if err := p.send(ctx, l, base.commit, e); err != nil {
 		return Pushed{}, p.moved(ctx, l), err
 	}
 	done = Pushed{Revision: picked{name: p.shortTarget(), commit: e.commit}.revision(), Changed: true, Refs: p.targets}

@@ -45,7 +45,9 @@ func pushAll(t *testing.T, s *git.Source, change git.ChangeFunc, opts git.PushOp
 	return done
 }
 
-func TestPush(t *testing.T) {
+func TestPush(t *testing.T) { eachTransport(t, testPush) }
+
+func testPush(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	repo.Write("run.sh", "old")
@@ -102,7 +104,7 @@ func TestPush(t *testing.T) {
 			}
 			srv.Reset()
 			a := take(t, s)
-			if n := len(srv.Requests()); name == "http" && n != 1 {
+			if n := len(srv.Requests()); name == "http" && n != listing(t) {
 				t.Errorf("fetching what was pushed took %d requests", n)
 			}
 			if got := files(t, a)["run.sh"]; got != name {
@@ -112,7 +114,9 @@ func TestPush(t *testing.T) {
 	}
 }
 
-func TestPushThatChangesNothing(t *testing.T) {
+func TestPushThatChangesNothing(t *testing.T) { eachTransport(t, testPushThatChangesNothing) }
+
+func testPushThatChangesNothing(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	head := repo.Commit(map[string]string{"a": "1"})
@@ -131,7 +135,9 @@ func TestPushThatChangesNothing(t *testing.T) {
 	}
 }
 
-func TestPushIsDoneAgainWhenOutrun(t *testing.T) {
+func TestPushIsDoneAgainWhenOutrun(t *testing.T) { eachTransport(t, testPushIsDoneAgainWhenOutrun) }
+
+func testPushIsDoneAgainWhenOutrun(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	repo.Commit(map[string]string{"tag": "1", "other": "1"})
@@ -157,6 +163,10 @@ func TestPushIsDoneAgainWhenOutrun(t *testing.T) {
 }
 
 func TestPushRejectedByAHookIsNotTriedAgain(t *testing.T) {
+	eachTransport(t, testPushRejectedByAHookIsNotTriedAgain)
+}
+
+func testPushRejectedByAHookIsNotTriedAgain(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	repo.Commit(map[string]string{"a": "1"})
@@ -180,7 +190,9 @@ func hook(t *testing.T, repo *gitserver.Repo, name, script string) {
 	}
 }
 
-func TestPushToOtherReferences(t *testing.T) {
+func TestPushToOtherReferences(t *testing.T) { eachTransport(t, testPushToOtherReferences) }
+
+func testPushToOtherReferences(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	first := repo.Commit(map[string]string{"a": "1"})
@@ -287,7 +299,9 @@ func keyring(t *testing.T, data map[string][]byte) signature.Keyring {
 	return k
 }
 
-func TestSignedPushIsVerified(t *testing.T) {
+func TestSignedPushIsVerified(t *testing.T) { eachTransport(t, testSignedPushIsVerified) }
+
+func testSignedPushIsVerified(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	repo.Commit(map[string]string{"a": "1"})
@@ -334,7 +348,9 @@ func TestSignedPushIsVerified(t *testing.T) {
 	repo.Git("-c", "gpg.format=ssh", "-c", "gpg.ssh.allowedSignersFile="+allowed, "verify-commit", "main")
 }
 
-func TestVerifyTags(t *testing.T) {
+func TestVerifyTags(t *testing.T) { eachTransport(t, testVerifyTags) }
+
+func testVerifyTags(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	private, public := gitserver.NewKey(t, "")
@@ -396,7 +412,9 @@ func TestVerifyTags(t *testing.T) {
 	wantError(t, err, source.ErrInvalid, "Verify.Keys")
 }
 
-func TestAuthorTimeIsKept(t *testing.T) {
+func TestAuthorTimeIsKept(t *testing.T) { eachTransport(t, testAuthorTimeIsKept) }
+
+func testAuthorTimeIsKept(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	repo := srv.Repo("app")
 	repo.Commit(map[string]string{"a": "1"})

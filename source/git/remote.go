@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
@@ -193,9 +192,6 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// notOurRef tells whether the server refuses a commit because no reference
+// errNotOurRef is a server that does not give a commit because no reference
 // points to it.
-func notOurRef(err error) bool {
-	return err != nil && (strings.Contains(err.Error(), "not our ref") ||
-		strings.Contains(err.Error(), "unadvertised object"))
-}
+var errNotOurRef = errors.New("the server gives tips of references only")

@@ -27,6 +27,10 @@ type pushRequest struct {
 	updates []refUpdate
 	options map[string]string
 	pack    []byte
+	// base is the commit's parent, which is complete in the repository at
+	// mirror.
+	base   oid
+	mirror string
 }
 
 type refUpdate struct {
@@ -35,8 +39,8 @@ type refUpdate struct {
 }
 
 // send pushes the commit to all targets.
-func (p *push) send(ctx context.Context, l *listing, e *edited) error {
-	req := pushRequest{options: p.opts.Options, pack: encodePack(e.objects)}
+func (p *push) send(ctx context.Context, l *listing, base oid, e *edited) error {
+	req := pushRequest{options: p.opts.Options, pack: encodePack(e.objects), base: base, mirror: p.source.mirror.dir}
 	for _, t := range p.targets {
 		req.updates = append(req.updates, refUpdate{name: t, from: l.refs[t].id, to: e.commit})
 		// Only the branch that was built on may be moved without force.

@@ -80,7 +80,7 @@ func newSource(opts Options) (*Source, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	m, err := opts.Mirrors.mirror(e, opts.Auth, opts.Proxy)
+	m, err := opts.Mirrors.mirror(e, opts.Auth, opts.Proxy, opts.Transport)
 	if err != nil {
 		return nil, err
 	}

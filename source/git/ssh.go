@@ -24,24 +24,29 @@ import (
 // newSSH returns the transport for ssh://. It reads neither the user's
 // configuration nor an agent: only what Auth holds is used.
 func newSSH(e endpoint, auth Auth, p Proxy) (*goGit, error) {
-	signer, err := auth.signer()
+	d, err := newSSHDialer(e, auth, p)
 	if err != nil {
 		return nil, err
-	}
-	known, err := parseKnownHosts(auth.KnownHosts)
-	if err != nil {
-		return nil, err
-	}
-	d := sshDialer{endpoint: e, signer: signer, known: known}
-	if p.URL != "" {
-		if d.proxy, err = p.parse(); err != nil {
-			return nil, err
-		}
 	}
 	open := func(ctx context.Context, service string) (transport.Session, error) {
 		return d.start(ctx, service)
 	}
 	return &goGit{open: open, closeIdle: func() {}}, nil
+}
+
+func newSSHDialer(e endpoint, auth Auth, p Proxy) (sshDialer, error) {
+	d := sshDialer{endpoint: e}
+	var err error
+	if d.signer, err = auth.signer(); err != nil {
+		return d, err
+	}
+	if d.known, err = parseKnownHosts(auth.KnownHosts); err != nil {
+		return d, err
+	}
+	if p.URL != "" {
+		d.proxy, err = p.parse()
+	}
+	return d, err
 }
 
 type sshDialer struct {

@@ -51,7 +51,7 @@ func (s *Source) submodule(ctx context.Context, w *walker, parent endpoint, auth
 	if err != nil {
 		return err
 	}
-	m, err := s.opts.Mirrors.mirror(e, auth, s.opts.Proxy)
+	m, err := s.opts.Mirrors.mirror(e, auth, s.opts.Proxy, s.opts.Transport)
 	if err != nil {
 		return err
 	}

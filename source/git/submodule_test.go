@@ -21,7 +21,9 @@ func addSubmodule(repo *gitserver.Repo, name, path, url, commit string) {
 	repo.Git("commit", "-qm", "submodule")
 }
 
-func TestSubmodules(t *testing.T) {
+func TestSubmodules(t *testing.T) { eachTransport(t, testSubmodules) }
+
+func testSubmodules(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{Username: "ann", Password: "pw"})
 	inner, outer, app := srv.Repo("inner"), srv.Repo("outer"), srv.Repo("app")
 	innerSHA := inner.Commit(map[string]string{"deep.yaml": "deep"})
@@ -43,6 +45,10 @@ func TestSubmodules(t *testing.T) {
 }
 
 func TestSubmoduleOnAnotherHostDoesNotGetTheCredentials(t *testing.T) {
+	eachTransport(t, testSubmoduleOnAnotherHostDoesNotGetTheCredentials)
+}
+
+func testSubmoduleOnAnotherHostDoesNotGetTheCredentials(t *testing.T) {
 	var leaked atomic.Bool
 	other := gitserver.New(t, gitserver.Options{Wrap: func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -84,6 +90,10 @@ func TestSubmoduleOnAnotherHostDoesNotGetTheCredentials(t *testing.T) {
 }
 
 func TestSubmodulesThatCannotBeFetched(t *testing.T) {
+	eachTransport(t, testSubmodulesThatCannotBeFetched)
+}
+
+func testSubmodulesThatCannotBeFetched(t *testing.T) {
 	srv := gitserver.New(t, gitserver.Options{})
 	for name, c := range map[string]struct {
 		url string
