@@ -3,8 +3,8 @@
 //
 // An Inventory is a set of entries (group, kind, namespace, name, version and
 // UID) with union and difference. A Store keeps one: in memory (Memory), in a
-// file (File), in a ConfigMap or a Secret (ConfigMap, Secret), or wherever the
-// caller likes (Funcs). Flux and FromFlux translate to and from the status
+// file (File), in a ConfigMap or a Secret (NewConfigMap, NewSecret), or wherever
+// the caller likes (Funcs). Flux and FromFlux translate to and from the status
 // format of Flux's Kustomization.
 //
 //	store := inventory.File{Path: "inventory.json"}
