@@ -29,7 +29,7 @@ type instance struct {
 	cmd   *exec.Cmd
 	stdin *os.File // its closing, by whatever means, ends the cluster
 	out   *os.File
-	log   string
+	log   *os.File // without a name, so that nothing is left of it
 }
 
 // binary returns the path of localcluster, or ends the test.
@@ -78,8 +78,7 @@ func start(path string, args ...string) (*instance, status, error) {
 	}
 	var s status
 	if err := json.NewDecoder(in.out).Decode(&s); err != nil {
-		said, _ := os.ReadFile(in.log)
-		return nil, none, errors.Join(fmt.Errorf("localcluster did not start: %w; it said:\n%s", err, said), in.stop())
+		return nil, none, errors.Join(fmt.Errorf("localcluster did not start: %w; it said:\n%s", err, in.said()), in.stop())
 	}
 	return in, s, nil
 }
@@ -91,7 +90,9 @@ func launch(path string, args []string) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = log.Close() }()
+	if err := os.Remove(log.Name()); err != nil {
+		return nil, err
+	}
 	stdinR, stdinW, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -107,16 +108,21 @@ func launch(path string, args []string) (*instance, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", path, err)
 	}
-	return &instance{cmd: cmd, stdin: stdinW, out: outR, log: log.Name()}, nil
+	return &instance{cmd: cmd, stdin: stdinW, out: outR, log: log}, nil
 }
 
 // stop ends the cluster and returns when it has removed its data.
 func (in *instance) stop() error {
 	err := in.stdin.Close()
 	if wait := in.cmd.Wait(); wait != nil {
-		said, _ := os.ReadFile(in.log)
-		err = errors.Join(err, fmt.Errorf("localcluster: %w; it said:\n%s", wait, said))
+		err = errors.Join(err, fmt.Errorf("localcluster: %w; it said:\n%s", wait, in.said()))
 	}
 	_, _ = io.Copy(io.Discard, in.out)
-	return errors.Join(err, in.out.Close(), os.Remove(in.log))
+	return errors.Join(err, in.out.Close(), in.log.Close())
+}
+
+// said is what localcluster has written to its standard error.
+func (in *instance) said() string {
+	b, _ := io.ReadAll(io.NewSectionReader(in.log, 0, 1<<20))
+	return string(b)
 }

@@ -83,18 +83,5 @@ func Running(dir string) bool {
 	return false
 }
 
-// removeData deletes the folder of an instance that does not run, and nothing
-// that is not one.
-func removeData(dir string) error {
-	if Running(dir) {
-		return fmt.Errorf("remove %s: %w", dir, ErrRunning)
-	}
-	d := dataDir(dir)
-	if err := d.checkOurs(); err != nil {
-		return err
-	}
-	return os.RemoveAll(dir)
-}
-
 // LogDir is the folder of the logs of the instance in dir.
 func LogDir(dir string) string { return dataDir(dir).path("logs") }

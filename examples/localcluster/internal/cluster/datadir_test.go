@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -45,7 +46,7 @@ func TestClaim(t *testing.T) {
 		if _, err := dataDir(dir).claim(); err == nil {
 			t.Error("no error")
 		}
-		if err := removeData(dir); err == nil {
+		if err := Purge(Entry{Name: "a", DataDir: dir}); err == nil {
 			t.Error("would have removed it")
 		}
 		if _, err := os.Stat(filepath.Join(dir, "thesis.txt")); err != nil {
@@ -75,6 +76,45 @@ func TestRegistry(t *testing.T) {
 	}
 	if _, err := Find("../a"); err == nil {
 		t.Error("a name that leaves the registry is accepted")
+	}
+}
+
+func TestSweepRemovesWhatKilledEphemeralClustersLeft(t *testing.T) {
+	t.Setenv(HomeEnv, t.TempDir())
+	home, err := Home()
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, killed, kept := madeDir(t), dataDir(t.TempDir()), dataDir(t.TempDir())
+	for _, d := range []dataDir{killed, kept} {
+		lock, err := d.claim()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := lock.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, d := range map[string]dataDir{"running": running, "killed": killed, "kept": kept} {
+		if err := register(home, Entry{Name: name, DataDir: string(d), Ephemeral: name != "kept"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if err := sweep(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	got, err := List()
+	if err != nil || len(got) != 2 || got[0].Name != "kept" || got[1].Name != "running" {
+		t.Errorf("left are %v, %v; want kept and running", got, err)
+	}
+	if _, err := os.Stat(string(killed)); !os.IsNotExist(err) {
+		t.Errorf("its data are left: %v", err)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+
+	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 )
 
 // HomeEnv names the environment variable that overrides [Home].
@@ -90,7 +92,11 @@ func List() ([]Entry, error) {
 	var out []Entry
 	for _, f := range files {
 		var e Entry
-		if err := readJSON(f, &e); err != nil {
+		err := readJSON(f, &e)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it has just ended
+		}
+		if err != nil {
 			return out, err
 		}
 		if _, err := os.Stat(e.DataDir); errors.Is(err, fs.ErrNotExist) {
@@ -104,28 +110,42 @@ func List() ([]Entry, error) {
 	return out, nil
 }
 
-// sweep removes ephemeral instances whose supervisor was killed.
+// sweep removes ephemeral instances whose supervisor was killed. Several programs
+// may do so at the same time: who has the lock removes.
 func sweep() error {
 	entries, err := List()
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, e := range entries {
-		if !e.Ephemeral || Running(e.DataDir) {
+		if !e.Ephemeral {
 			continue
 		}
-		if err := Purge(e); err != nil {
-			return err
+		err := Purge(e)
+		if !errors.Is(err, ErrRunning) && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
-// Purge removes the data of an instance that does not run, and its entry.
+// Purge removes the data of an instance that does not run, and its entry. The
+// error is [ErrRunning] when it does run, and fs.ErrNotExist when the folder is
+// gone or not an instance's.
 func Purge(e Entry) error {
-	if err := removeData(e.DataDir); err != nil {
+	lock, err := fileutil.TryLockFile(dataDir(e.DataDir).lockFile(), os.O_WRONLY, 0o600)
+	if errors.Is(err, fileutil.ErrLocked) {
+		return fmt.Errorf("remove %s: %w", e.DataDir, ErrRunning)
+	}
+	if err != nil {
 		return err
 	}
+	return errors.Join(forget(e), lock.Close())
+}
+
+// forget removes the entry and the data of an instance whose lock is held.
+func forget(e Entry) error {
 	if e.Kubeconfig != "" {
 		if err := removeContext(e.Kubeconfig, e.Name); err != nil {
 			return err
@@ -135,7 +155,7 @@ func Purge(e Entry) error {
 	if err != nil {
 		return err
 	}
-	return unregister(home, e.Name)
+	return errors.Join(unregister(home, e.Name), os.RemoveAll(e.DataDir))
 }
 
 func readJSON(file string, v any) error {

@@ -260,12 +260,12 @@ func (s *supervisor) close(say func(string, ...any)) {
 
 // finish gives the lock back and removes what an ephemeral cluster leaves.
 func (in *instance) finish(lock *fileutil.LockedFile) error {
-	err := lock.Close()
+	var err error
 	if in.log != nil {
-		err = errors.Join(err, in.log.Close())
+		err = in.log.Close()
 	}
-	if err != nil || !in.opts.Ephemeral {
-		return err
+	if in.opts.Ephemeral {
+		err = errors.Join(err, forget(in.entry))
 	}
-	return Purge(in.entry)
+	return errors.Join(err, lock.Close())
 }
