@@ -110,10 +110,10 @@ func (s *stage) kill() {
 func tail(s string, n int) string { return s[max(0, len(s)-n):] }
 
 // apply creates or changes the objects of a manifest as kubectl would, with
-// NS replaced by the stage's namespace.
+// $NS replaced by the stage's namespace.
 func (s *stage) apply(manifest string) {
 	s.t.Helper()
-	for doc := range strings.SplitSeq(strings.ReplaceAll(manifest, "NS", s.ns), "\n---\n") {
+	for doc := range strings.SplitSeq(strings.ReplaceAll(manifest, "$NS", s.ns), "\n---\n") {
 		u := &unstructured.Unstructured{}
 		if err := yaml.Unmarshal([]byte(doc), &u.Object); err != nil {
 			s.t.Fatal(err)
@@ -143,7 +143,7 @@ func (s *stage) source(repo *gitserver.Repo, path string, extra ...string) {
 	s.apply(fmt.Sprintf(`
 apiVersion: source.toolkit.fluxcd.io/v1
 kind: GitRepository
-metadata: {name: app, namespace: NS}
+metadata: {name: app, namespace: $NS}
 spec: {interval: 1h, url: %q, ref: {branch: main}}`, repo.URL()))
 	s.kustomization(path, extra...)
 }
@@ -153,13 +153,13 @@ func (s *stage) kustomization(path string, extra ...string) {
 	s.apply(fmt.Sprintf(`
 apiVersion: kustomize.toolkit.fluxcd.io/v1
 kind: Kustomization
-metadata: {name: app, namespace: NS}
+metadata: {name: app, namespace: $NS}
 spec:
   interval: 1h
   retryInterval: 1h
   prune: true
   path: %q
-  targetNamespace: NS
+  targetNamespace: $NS
   sourceRef: {kind: GitRepository, name: app}
   %s`, path, strings.Join(extra, "\n  ")))
 }

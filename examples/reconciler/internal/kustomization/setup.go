@@ -22,6 +22,7 @@ import (
 
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/api"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/artifacts"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/status"
 )
 
 const (
@@ -44,6 +45,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, concurrent int
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&api.Kustomization{}, builder.WithPredicates(changed)).
 		Watches(&api.Kustomization{}, handler.EnqueueRequestsFromMapFunc(r.dependents), builder.WithPredicates(readyChanged)).
+		Watches(&api.GitRepository{}, handler.EnqueueRequestsFromMapFunc(r.waitingFor), builder.WithPredicates(sourceChanged)).
 		WatchesRawSource(ctrlsource.Func(r.queue.start)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: concurrent,
@@ -97,6 +99,32 @@ func (r *Reconciler) dependents(ctx context.Context, o client.Object) []reconcil
 		out = append(out, reconcile.Request{NamespacedName: name})
 	}
 	return out
+}
+
+// waitingFor are the Kustomizations that use a source which has no artifact:
+// they tell why it has none.
+func (r *Reconciler) waitingFor(ctx context.Context, o client.Object) []reconcile.Request {
+	key := artifacts.Key{Kind: "GitRepository", Namespace: o.GetNamespace(), Name: o.GetName()}
+	if r.Artifacts.Get(key) != nil {
+		return nil
+	}
+	var out []reconcile.Request
+	for _, name := range r.indexed(ctx, bySource, key.String()) {
+		out = append(out, reconcile.Request{NamespacedName: name})
+	}
+	return out
+}
+
+// sourceChanged lets changes of a source's Ready condition pass.
+var sourceChanged = predicate.Funcs{
+	CreateFunc:  func(event.CreateEvent) bool { return true },
+	DeleteFunc:  func(event.DeleteEvent) bool { return true },
+	GenericFunc: func(event.GenericEvent) bool { return false },
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		older, ok1 := e.ObjectOld.(*api.GitRepository)
+		newer, ok2 := e.ObjectNew.(*api.GitRepository)
+		return ok1 && ok2 && status.Message(older) != status.Message(newer)
+	},
 }
 
 // readyChanged lets updates pass that may make a dependency ready.
