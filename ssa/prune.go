@@ -188,36 +188,51 @@ func hasLabels(m *metav1.PartialObjectMetadata, want map[string]string) bool {
 	return true
 }
 
-// remove deletes a victim that deserves it. The UID is a precondition: an
-// object that took its place in the meantime is not deleted.
+// pruneAttempts bounds how often a victim that changes all the time is judged
+// anew.
+const pruneAttempts = 5
+
+// remove deletes a victim that deserves it. What was judged is what is deleted:
+// UID and resource version are preconditions, and an object that somebody has
+// written in the meantime, to take it over perhaps, is judged anew.
 func (p *pruner) remove(ctx context.Context, v *victim) ObjectResult {
 	started := time.Now()
-	res := p.judge(v)
-	if res.Action != Prune || res.Err != nil || v.live == nil {
+	for attempt := 1; ; attempt++ {
+		res := p.judge(v)
+		if res.Action != Prune || res.Err != nil || v.live == nil {
+			p.a.state.forget(p.set, v.ref)
+			return res
+		}
+		err := p.delete(ctx, v)
+		res.Duration = time.Since(started)
+		switch {
+		case err == nil:
+		case apierrors.IsNotFound(err):
+			res.Reason = "was gone already"
+		case ctx.Err() != nil:
+			return ObjectResult{Ref: v.ref, Version: v.version, Action: None}
+		case apierrors.IsConflict(err) && attempt < pruneAttempts:
+			if v.live, v.err = p.a.client.getMeta(ctx, v.target); v.err == nil || ctx.Err() == nil {
+				continue
+			}
+			return ObjectResult{Ref: v.ref, Version: v.version, Action: None}
+		default:
+			res.Err = apiError("prune", &object{target: v.target}, err)
+			return res
+		}
 		p.a.state.forget(p.set, v.ref)
 		return res
 	}
-	p.a.state.begin(p.set, v.ref)
-	err := p.a.delete(ctx, v.target, v.live.UID)
-	p.a.state.end(v.ref, nil)
-	res.Duration = time.Since(started)
-	switch {
-	case err == nil:
-	case apierrors.IsNotFound(err):
-		res.Reason = "was gone already"
-	case apierrors.IsConflict(err):
-		res.Action, res.Reason = Skip, "was replaced by somebody in the meantime"
-	case ctx.Err() != nil:
-		return ObjectResult{Ref: v.ref, Version: v.version, Action: None}
-	default:
-		res.Err = apiError("prune", &object{target: v.target}, err)
-		return res
-	}
-	p.a.state.forget(p.set, v.ref)
-	return res
 }
 
-func (a *Applier) delete(ctx context.Context, t target, uid types.UID) error {
+func (p *pruner) delete(ctx context.Context, v *victim) error {
+	if p.a.state.beginDelete(p.set, v.ref) {
+		defer p.a.state.end(v.ref, nil)
+	}
+	return p.a.delete(ctx, v.target, metav1.Preconditions{UID: &v.live.UID, ResourceVersion: &v.live.ResourceVersion})
+}
+
+func (a *Applier) delete(ctx context.Context, t target, only metav1.Preconditions) error {
 	release, err := a.client.acquire(ctx)
 	if err != nil {
 		return err
@@ -226,7 +241,7 @@ func (a *Applier) delete(ctx context.Context, t target, uid types.UID) error {
 	background := metav1.DeletePropagationBackground
 	return retry(ctx, func() error {
 		return a.client.metadata.Resource(t.gvr).Namespace(t.namespace()).Delete(ctx, t.ref.Name, metav1.DeleteOptions{
-			Preconditions:     &metav1.Preconditions{UID: &uid},
+			Preconditions:     &only,
 			PropagationPolicy: &background,
 		})
 	})

@@ -22,7 +22,7 @@ const goneTimeout = 2 * time.Minute
 
 // removeForReplacement deletes the live object and waits until it is gone.
 func (a *Applier) removeForReplacement(ctx context.Context, o *object) error {
-	err := a.delete(ctx, o.target, o.live.uid)
+	err := a.delete(ctx, o.target, metav1.Preconditions{UID: &o.live.uid})
 	if apierrors.IsNotFound(err) {
 		return nil
 	}

@@ -51,6 +51,20 @@ func (s *state) begin(set string, ref inventory.Ref) {
 	s.claim(set, ref).busy++
 }
 
+// beginDelete is begin for a deletion: an object that another set has in the
+// meantime stays that set's, and its watch goes on. It reports whether end is to
+// be called.
+func (s *state) beginDelete(set string, ref inventory.Ref) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.entries[ref]
+	if !ok || e.set != set {
+		return false
+	}
+	e.busy++
+	return true
+}
+
 // end tells that a write of ref is over, and the record that it led to; nil if
 // it failed. What the watch has seen since then may show drift already.
 func (s *state) end(ref inventory.Ref, rec *record) {

@@ -42,18 +42,19 @@ func setName(key client.ObjectKey) string { return key.String() }
 // apply makes the cluster match the objects.
 func (u *run) apply(ctx context.Context, applier *ssa.Applier, objects []*unstructured.Unstructured) error {
 	key := client.ObjectKeyFromObject(u.ks)
+	prune := u.ks.Spec.Prune && u.mayPrune(ctx)
 	result, err := applier.Apply(ctx, objects, ssa.ApplyOptions{
 		Set:               setName(key),
 		Inventory:         u.r.inventories.store(u.r, u.ks),
 		OwnerLabels:       ownerLabels(u.ks),
-		Prune:             u.ks.Spec.Prune,
+		Prune:             prune,
 		RecreateImmutable: u.ks.Spec.Force,
 		Diff:              true,
 	})
 	u.result = result
 	u.report()
 	if err == nil {
-		return nil
+		return u.pruned(prune)
 	}
 	u.nameFiles(ctx, result)
 	reason := meta.ReconciliationFailedReason

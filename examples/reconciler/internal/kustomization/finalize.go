@@ -21,6 +21,7 @@ import (
 // forget drops what is kept in memory of a Kustomization that is gone.
 func (r *Reconciler) forget(name types.NamespacedName) {
 	r.waits.cancel(name)
+	r.moves.forget(name)
 	r.Applier.Forget(setName(name))
 }
 

@@ -42,6 +42,7 @@ type Reconciler struct {
 	inventories inventories
 	waits       waits
 	accounts    accounts
+	moves       moves
 }
 
 // Reconcile brings the cluster in line with one Kustomization.
@@ -124,11 +125,12 @@ func (u *run) do(ctx context.Context) error {
 // A failure is an error with the reason for the Ready condition, and what is
 // to be done about it.
 type failure struct {
-	reason  string
-	err     error
-	stalled bool          // trying again is of no use until something changes
-	quiet   bool          // ordinary waiting: no warning event
-	retry   time.Duration // when to try again; zero: the retry interval
+	reason      string
+	err         error
+	stalled     bool          // trying again is of no use until something changes
+	quiet       bool          // ordinary waiting: no warning event
+	progressing bool          // nothing is wrong
+	retry       time.Duration // when to try again; zero: the retry interval
 }
 
 func (f *failure) Error() string { return f.err.Error() }
@@ -149,6 +151,10 @@ func (u *run) conclude(err error) {
 	}
 	message := f.Error()
 	repeated := status.Message(ks) == message
+	if f.progressing {
+		status.Progressing(ks, message)
+		return
+	}
 	if f.stalled {
 		status.Stalled(ks, f.reason, message)
 		ks.Status.ObservedGeneration = ks.Generation
