@@ -84,3 +84,22 @@ func (p Inclusion) entries() (map[string]archive.Entry, error) {
 	}
 	return out, nil
 }
+
+// Sub returns the artifact of a folder: its files are those below dir, under
+// the same revision. Its ContentDigest is that of the folder alone.
+func (a *Artifact) Sub(dir string) (*Artifact, error) {
+	moved, err := Inclusion{Artifact: a, From: dir, To: "sub"}.entries()
+	if err != nil {
+		return nil, &Error{Op: "sub", Ref: dir, Err: err}
+	}
+	inner := make([]archive.Entry, 0, len(moved))
+	for placed, e := range moved {
+		e.Path = strings.TrimPrefix(placed, "sub/")
+		inner = append(inner, e)
+	}
+	open := func(ctx context.Context, e archive.Entry) (io.ReadCloser, error) {
+		e.Path = strings.Trim(dir, "/") + "/" + e.Path
+		return a.tree.open(ctx, e)
+	}
+	return NewArtifact(Contents{Revision: a.revision, Entries: inner, Open: open, Cache: a.cache, Metadata: a.metadata})
+}

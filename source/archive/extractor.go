@@ -110,10 +110,11 @@ func (x *extractor) file(name string, hdr *tar.Header, r io.Reader) error {
 		err = cerr
 	}
 	if err != nil {
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			err = corrupt(err)
+		var disk *fs.PathError
+		if errors.As(err, &disk) {
+			return err
 		}
-		return err
+		return corrupt(err) // the stream's, not the disk's
 	}
 	x.kinds[name] = tar.TypeReg
 	x.stats.Files++

@@ -84,7 +84,7 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		"range":                {func(o *git.Options) { o.Reference.SemVer = "nonsense" }, "no version range"},
 		"branch":               {func(o *git.Options) { o.Reference.Branch = "--upload-pack=x" }, "no name"},
 		"name":                 {func(o *git.Options) { o.Reference.Name = "main" }, "refs/heads/main"},
-		"filter":               {func(o *git.Options) { o.Reference.TagFilter = "(" }, "TagFilter"},
+		"filter":               {func(o *git.Options) { o.Reference.SemVer, o.Reference.TagFilter = "*", "(" }, "TagFilter"},
 		"proxy":                {func(o *git.Options) { o.Proxy.URL = "ftp://x:1" }, "Proxy.URL"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,12 +3,10 @@ package git
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"sort"
 	"strings"
 
-	"github.com/Masterminds/semver/v3"
-
+	"github.com/gitopskit/gitopskit/internal/versions"
 	"github.com/gitopskit/gitopskit/source"
 )
 
@@ -30,12 +28,9 @@ func (r Reference) check() error {
 		}
 	}
 	if r.SemVer != "" {
-		if _, err := semver.NewConstraint(r.SemVer); err != nil {
-			return invalidf("Reference.SemVer %q is no version range: %v", r.SemVer, err)
+		if err := r.query().Check(); err != nil {
+			return invalidf("Reference.SemVer and TagFilter: %v", err)
 		}
-	}
-	if _, err := regexp.Compile(r.TagFilter); err != nil {
-		return invalidf("Reference.TagFilter: %v", err)
 	}
 	return nil
 }
@@ -107,67 +102,28 @@ func pickName(l *listing, full, name, what, prefix string) (picked, error) {
 	return picked{name: name, ref: full, commit: found.commit()}, nil
 }
 
-// looseVersion is semver that may have a "v" and zeros in front of numbers.
-var looseVersion = regexp.MustCompile(`^v?0*(\d+)\.0*(\d+)\.0*(\d+)((?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?)$`)
-
-func parseVersion(tag string) (*semver.Version, bool) {
-	m := looseVersion.FindStringSubmatch(tag)
-	if m == nil {
-		return nil, false
-	}
-	v, err := semver.StrictNewVersion(m[1] + "." + m[2] + "." + m[3] + m[4])
-	return v, err == nil
+func (r Reference) query() versions.Query {
+	return versions.Query{Range: r.SemVer, Filter: r.TagFilter, PreReleases: r.PreReleases}
 }
 
 // pickVersion takes the highest tag in the range.
 func (r Reference) pickVersion(ctx context.Context, l *listing, newest func(context.Context, []picked) (picked, error)) (picked, error) {
-	constraint, err := semver.NewConstraint(r.SemVer)
+	best, all, err := r.query().Best(l.names("refs/tags/"))
 	if err != nil {
 		return picked{}, invalidf("Reference.SemVer: %v", err)
 	}
-	constraint.IncludePrerelease = r.PreReleases
-	filter, err := regexp.Compile(r.TagFilter)
-	if err != nil {
-		return picked{}, invalidf("Reference.TagFilter: %v", err)
-	}
-	var best *semver.Version
-	var equal []picked
-	var versions []string
-	for _, tag := range l.names("refs/tags/") {
-		v, ok := versionOf(filter, tag)
-		if !ok {
-			continue
-		}
-		versions = append(versions, tag)
-		if !constraint.Check(v) {
-			continue
-		}
-		p := picked{name: tag, ref: "refs/tags/" + tag, commit: l.refs["refs/tags/"+tag].commit()}
-		switch {
-		case best == nil || v.GreaterThan(best):
-			best, equal = v, []picked{p}
-		case v.Equal(best):
-			equal = append(equal, p)
-		}
+	equal := make([]picked, 0, len(best))
+	for _, tag := range best {
+		full := "refs/tags/" + tag
+		equal = append(equal, picked{name: tag, ref: full, commit: l.refs[full].commit()})
 	}
 	switch len(equal) {
 	case 0:
-		return picked{}, r.noVersion(versions)
+		return picked{}, r.noVersion(all)
 	case 1:
 		return equal[0], nil
 	}
 	return newest(ctx, equal)
-}
-
-func versionOf(filter *regexp.Regexp, tag string) (*semver.Version, bool) {
-	m := filter.FindStringSubmatch(tag)
-	if m == nil {
-		return nil, false
-	}
-	if i := filter.SubexpIndex("version"); i >= 0 {
-		tag = m[i]
-	}
-	return parseVersion(tag)
 }
 
 func (r Reference) noVersion(versions []string) error {

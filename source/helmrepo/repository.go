@@ -1,0 +1,385 @@
+package helmrepo
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gitopskit/gitopskit/internal/httpclient"
+	"github.com/gitopskit/gitopskit/internal/treecache"
+	"github.com/gitopskit/gitopskit/source"
+)
+
+// Options describes a repository.
+type Options struct {
+	// URL is http(s)://host/path, without index.yaml. Required.
+	URL string
+	// Dir is the folder that keeps the index and charts; it may be shared by
+	// repositories and processes. Required.
+	Dir string
+	// Auth is what the server asks for.
+	Auth Auth
+	// PassCredentials sends Auth to the hosts of chart URLs too.
+	PassCredentials bool
+	// CA is PEM of certificates that are trusted beside the system's.
+	CA []byte
+	// ClientCert and ClientKey are PEM of what the client shows.
+	ClientCert, ClientKey []byte
+	// ProxyURL is http, https or socks5, instead of the environment's.
+	ProxyURL string
+	// ProxyUsername and ProxyPassword are optional.
+	ProxyUsername, ProxyPassword string
+	// MaxIndexBytes is the most that an index may have. Zero means 50 MiB.
+	MaxIndexBytes int64
+	// MaxChartBytes is the most that a chart's file may have. Zero means
+	// 10 MiB.
+	MaxChartBytes int64
+	// Timeout bounds each call. Zero means 60 s, negative none.
+	Timeout time.Duration
+}
+
+// Auth holds credentials. Its String, GoString and LogValue do not show the
+// password.
+type Auth struct {
+	// Username and Password are for HTTP basic authentication.
+	Username, Password string
+}
+
+// String implements fmt.Stringer without the password.
+func (a Auth) String() string {
+	if a == (Auth{}) {
+		return "no credentials"
+	}
+	return fmt.Sprintf("user %q", a.Username)
+}
+
+// GoString implements fmt.GoStringer without the password.
+func (a Auth) GoString() string { return "helmrepo.Auth{" + a.String() + "}" }
+
+// LogValue implements slog.LogValuer without the password.
+func (a Auth) LogValue() slog.Value { return slog.StringValue(a.String()) }
+
+const (
+	defaultMaxIndex = 50 << 20
+	defaultMaxChart = 10 << 20
+	defaultTimeout  = 60 * time.Second
+	maxUnpacked     = 100 << 20
+	maxChartFiles   = 10_000
+)
+
+// Repository is a Helm repository. It is safe for concurrent use.
+type Repository struct {
+	opts   Options
+	base   *url.URL
+	http   *http.Client
+	idle   func()
+	charts *treecache.Cache
+	index  string // file of the index
+
+	mu sync.Mutex // serialises requests for the index
+}
+
+// New checks the options and returns the repository. It makes no request.
+func New(opts Options) (*Repository, error) {
+	r, err := newRepository(opts)
+	if err != nil {
+		return nil, &source.Error{Op: "open Helm repository", Ref: withoutUser(opts.URL), Err: err}
+	}
+	return r, nil
+}
+
+func newRepository(opts Options) (*Repository, error) {
+	u, err := url.Parse(opts.URL)
+	switch {
+	case opts.URL == "":
+		return nil, invalidf("set Options.URL")
+	case err != nil:
+		return nil, invalidf("the URL cannot be read")
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return nil, invalidf("the URL must begin with http:// or https://; charts in OCI registries are for NewOCIChart")
+	case u.User != nil:
+		return nil, invalidf("the URL holds credentials: set them in Options.Auth")
+	case opts.Dir == "":
+		return nil, invalidf("set Options.Dir to a folder that keeps the index and charts")
+	}
+	u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, "index.yaml"), "/") + "/"
+	opts.MaxIndexBytes = orDefault(opts.MaxIndexBytes, defaultMaxIndex)
+	opts.MaxChartBytes = orDefault(opts.MaxChartBytes, defaultMaxChart)
+	if opts.Timeout == 0 {
+		opts.Timeout = defaultTimeout
+	}
+	transport, err := httpclient.New(httpclient.Options{
+		CA: opts.CA, ClientCert: opts.ClientCert, ClientKey: opts.ClientKey,
+		ProxyURL: opts.ProxyURL, ProxyUsername: opts.ProxyUsername, ProxyPassword: opts.ProxyPassword,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", source.ErrInvalid, err)
+	}
+	charts, err := treecache.Open(filepath.Join(opts.Dir, "charts"))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Join(opts.Dir, "indexes"), 0o700); err != nil {
+		return nil, err
+	}
+	r := &Repository{opts: opts, base: u, charts: charts, idle: transport.CloseIdleConnections}
+	r.http = &http.Client{Transport: transport, CheckRedirect: r.checkRedirect}
+	r.index = filepath.Join(opts.Dir, "indexes", r.fingerprint())
+	return r, nil
+}
+
+func orDefault(v, d int64) int64 {
+	if v == 0 {
+		return d
+	}
+	return v
+}
+
+func withoutUser(raw string) string {
+	if u, err := url.Parse(raw); err == nil {
+		u.User, u.RawQuery = nil, ""
+		return u.String()
+	}
+	return "(unreadable URL)"
+}
+
+// fingerprint keeps what one credential may see from another.
+func (r *Repository) fingerprint() string {
+	h := sha256.New()
+	for _, part := range []string{r.base.String(), r.opts.Auth.Username, r.opts.Auth.Password, string(r.opts.ClientCert), string(r.opts.ClientKey)} {
+		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Close ends idle connections.
+func (r *Repository) Close() error {
+	r.idle()
+	return nil
+}
+
+// checkRedirect keeps credentials from other hosts and refuses to leave HTTPS.
+func (r *Repository) checkRedirect(req *http.Request, via []*http.Request) error {
+	first := via[0].URL
+	if first.Scheme == "https" && req.URL.Scheme != "https" {
+		return fmt.Errorf("%w: redirect from https to %s", source.ErrUnsafe, req.URL.Scheme)
+	}
+	if len(via) >= 10 {
+		return fmt.Errorf("%w: more than 10 redirects", source.ErrUnreachable)
+	}
+	if !sameOrigin(first, req.URL) && !r.opts.PassCredentials {
+		req.Header.Del("Authorization")
+	}
+	return nil
+}
+
+func sameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Host, b.Host)
+}
+
+// get asks for a URL, with credentials if they are for it.
+func (r *Repository) get(ctx context.Context, u *url.URL, header http.Header) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, invalidf("the URL cannot be read")
+	}
+	for k, v := range header {
+		req.Header[k] = v
+	}
+	req.Header.Set("User-Agent", "Helm/3 (gitopskit)")
+	if r.opts.Auth != (Auth{}) && (sameOrigin(r.base, u) || r.opts.PassCredentials) {
+		req.SetBasicAuth(r.opts.Auth.Username, r.opts.Auth.Password)
+	}
+	res, err := r.http.Do(req)
+	if err != nil {
+		return nil, r.classify(ctx, err)
+	}
+	if res.StatusCode == http.StatusOK || res.StatusCode == http.StatusNotModified {
+		return res, nil
+	}
+	_ = res.Body.Close()
+	return nil, r.refused(u, res.StatusCode)
+}
+
+func (r *Repository) refused(u *url.URL, status int) error {
+	what := withoutUser(u.String())
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		who := r.opts.Auth.String()
+		if !sameOrigin(r.base, u) && !r.opts.PassCredentials {
+			who = "no credentials (they are for " + r.base.Host + " only; set Options.PassCredentials to send them)"
+		}
+		return fmt.Errorf("%w: %s: HTTP %d with %s", source.ErrAuth, what, status, who)
+	case http.StatusNotFound, http.StatusGone:
+		return fmt.Errorf("%w: %s: HTTP %d", source.ErrNotFound, what, status)
+	}
+	return fmt.Errorf("%w: %s: HTTP %d %s", source.ErrUnreachable, what, status, http.StatusText(status))
+}
+
+func (r *Repository) classify(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var ue *url.Error // its URL may hold a signature
+	if errors.As(err, &ue) {
+		err = fmt.Errorf("%s: %w", withoutUser(ue.URL), ue.Err)
+	}
+	if httpclient.IsCertificateError(err) {
+		return fmt.Errorf("%w: set Options.CA if the server has an authority of its own: %w", source.ErrTLS, err)
+	}
+	var op *net.OpError
+	if errors.As(err, &op) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%w: %w", source.ErrUnreachable, err)
+	}
+	return err
+}
+
+func (r *Repository) timeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	if r.opts.Timeout < 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, r.opts.Timeout, fmt.Errorf("%w: no result within %s; raise Options.Timeout", context.DeadlineExceeded, r.opts.Timeout))
+}
+
+// state is what is kept of an index beside its bytes.
+type state struct {
+	ETag         string `json:"etag,omitempty"`
+	LastModified string `json:"lastModified,omitempty"`
+	Digest       string `json:"digest"`
+	Size         int64  `json:"size"`
+}
+
+// Resolve asks whether the index changed and returns its digest as a revision,
+// such as "sha256:3b4c…".
+func (r *Repository) Resolve(ctx context.Context) (source.Revision, error) {
+	ctx, cancel := r.timeout(ctx)
+	defer cancel()
+	s, err := r.refresh(ctx)
+	if err != nil {
+		return "", &source.Error{Op: "resolve", Ref: withoutUser(r.opts.URL), Err: err}
+	}
+	return source.Revision(s.Digest), nil
+}
+
+// Versions returns the entries of a chart in the index, in its order.
+func (r *Repository) Versions(ctx context.Context, chart string) ([]ChartVersion, error) {
+	ctx, cancel := r.timeout(ctx)
+	defer cancel()
+	all, err := r.versions(ctx, chart)
+	if err != nil {
+		return nil, &source.Error{Op: "list " + chart, Ref: withoutUser(r.opts.URL), Err: err}
+	}
+	return all, nil
+}
+
+func (r *Repository) versions(ctx context.Context, chart string) ([]ChartVersion, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, err := r.refreshLocked(ctx); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(r.index)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return ReadIndex(f, chart)
+}
+
+func (r *Repository) refresh(ctx context.Context) (state, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refreshLocked(ctx)
+}
+
+// refreshLocked brings the index if it changed.
+func (r *Repository) refreshLocked(ctx context.Context) (state, error) {
+	kept, ok := r.keptState()
+	header := http.Header{}
+	if ok && kept.ETag != "" {
+		header.Set("If-None-Match", kept.ETag)
+	}
+	if ok && kept.LastModified != "" {
+		header.Set("If-Modified-Since", kept.LastModified)
+	}
+	res, err := r.get(ctx, r.base.JoinPath("index.yaml"), header)
+	if err != nil {
+		return state{}, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode == http.StatusNotModified {
+		if !ok {
+			return state{}, fmt.Errorf("%w: the server answers 304 to a request without condition", source.ErrUnreachable)
+		}
+		return kept, nil
+	}
+	return r.keep(ctx, res)
+}
+
+// keptState returns the state of the index on disk, if that is whole.
+func (r *Repository) keptState() (state, bool) {
+	var s state
+	data, err := os.ReadFile(r.index + ".json")
+	if err != nil || json.Unmarshal(data, &s) != nil {
+		return state{}, false
+	}
+	info, err := os.Stat(r.index)
+	return s, err == nil && info.Size() == s.Size
+}
+
+// keep writes the index and its state, each at once.
+func (r *Repository) keep(ctx context.Context, res *http.Response) (state, error) {
+	f, err := os.CreateTemp(filepath.Dir(r.index), ".incoming-")
+	if err != nil {
+		return state{}, err
+	}
+	defer func() {
+		_ = f.Close()
+		_ = os.Remove(f.Name())
+	}()
+	h := sha256.New()
+	n, err := io.Copy(io.MultiWriter(f, h), httpclient.Limit(res.Body, r.opts.MaxIndexBytes))
+	if errors.Is(err, httpclient.ErrTooLarge) {
+		return state{}, fmt.Errorf("%w: the index has more than %d bytes; set Options.MaxIndexBytes", source.ErrTooLarge, r.opts.MaxIndexBytes)
+	}
+	if err != nil {
+		return state{}, r.classify(ctx, err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return state{}, err
+	}
+	if _, err := ReadIndex(f, ""); err != nil {
+		return state{}, err
+	}
+	s := state{ETag: res.Header.Get("ETag"), LastModified: res.Header.Get("Last-Modified"), Digest: "sha256:" + hex.EncodeToString(h.Sum(nil)), Size: n}
+	data, err := json.Marshal(s)
+	if err != nil {
+		return state{}, err
+	}
+	// Without its state the index counts as absent, so a crash in between
+	// costs one download.
+	if err := os.Remove(r.index + ".json"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return state{}, err
+	}
+	if err := os.Rename(f.Name(), r.index); err != nil {
+		return state{}, err
+	}
+	temp := f.Name() + ".json"
+	if err := os.WriteFile(temp, data, 0o600); err != nil {
+		return state{}, err
+	}
+	return s, os.Rename(temp, r.index+".json")
+}
