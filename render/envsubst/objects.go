@@ -105,11 +105,19 @@ func hasDollar(v any) bool {
 }
 
 func (s Substitution) object(obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	o := Options{AllowUndefined: s.AllowUndefined, MaxOutput: s.MaxOutput}
+	if out, err := s.plainly(obj, o); err == nil {
+		return out, nil
+	}
+	return s.throughYAML(obj, o)
+}
+
+// throughYAML writes an object as YAML, expands the text and reads it again.
+func (s Substitution) throughYAML(obj *unstructured.Unstructured, o Options) (*unstructured.Unstructured, error) {
 	text, err := yaml.Marshal(obj.Object)
 	if err != nil {
 		return nil, &Error{Op: "substitute", Ref: describe(obj), Err: err}
 	}
-	o := Options{AllowUndefined: s.AllowUndefined, MaxOutput: s.MaxOutput}
 	expanded, err := Expand(string(text), Map(s.Variables), o)
 	if err != nil {
 		return nil, s.locate(obj, err)

@@ -51,19 +51,27 @@ func build(ctx context.Context, fsys fs.FS, dir string, o Options) (*built, erro
 	if _, err := s.folder(ctx, root); err != nil {
 		return nil, err
 	}
-	m, err := runLibrary(t, root, o, s.ownSchema)
-	if err == nil {
-		err = t.failure
-	}
-	if err != nil {
-		return nil, s.diagnose(root, err)
-	}
-	objects, size, err := convert(m)
+	objects, size, err := s.objects(root, o)
 	if err != nil {
 		return nil, err
 	}
 	objects, err = finish(ctx, objects, o)
 	return &built{objects: objects, remote: len(s.remotes) > 0, bytes: size}, err
+}
+
+// objects builds what was scanned.
+func (s *scanner) objects(root string, o Options) ([]*unstructured.Unstructured, int64, error) {
+	if objects, size, ok := s.short(root, o); ok && s.tree.failure == nil {
+		return objects, size, nil
+	}
+	m, err := runLibrary(s.tree, root, o, s.ownSchema)
+	if err == nil {
+		err = s.tree.failure
+	}
+	if err != nil {
+		return nil, 0, s.diagnose(root, err)
+	}
+	return convert(m)
 }
 
 // openDir finds the folder to build.

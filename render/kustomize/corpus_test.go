@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/types"
 )
 
@@ -69,5 +71,75 @@ func TestCorpusEqualsTheCommand(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestTheShortWayEqualsTheLibrary builds each case by the short way, where it is
+// one for it, and by the library.
+func TestTheShortWayEqualsTheLibrary(t *testing.T) {
+	short := 0
+	for _, tc := range corpus() {
+		for _, dir := range []string{"app", "base"} {
+			tr := newTree(t.Context().Err, memory(tc.files), Limits{}.withDefaults())
+			s := newScanner(tr, Options{})
+			root := artifactRoot + "/" + dir
+			if _, err := s.folder(t.Context(), root); err != nil {
+				t.Fatal(err)
+			}
+			got, _, ok := s.short(root, Options{})
+			if !ok {
+				continue
+			}
+			short++
+			m, err := runLibrary(tr, root, Options{}, false)
+			if err != nil {
+				t.Fatalf("%s: %v", tc.name, err)
+			}
+			want, err := throughTexts(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(objectsText(t, want), objectsText(t, got)); diff != "" {
+				t.Errorf("%s: %s", tc.name, diff)
+			}
+		}
+	}
+	if short < 20 {
+		t.Errorf("only %d cases took the short way", short)
+	}
+}
+
+func throughTexts(m resmap.ResMap) (out []*unstructured.Unstructured, err error) {
+	for _, r := range m.Resources() {
+		obj, err := throughText(r)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, &unstructured.Unstructured{Object: obj})
+	}
+	return out, nil
+}
+
+// TestConvertEqualsTheLibrary compares the values themselves, types included.
+func TestConvertEqualsTheLibrary(t *testing.T) {
+	for _, tc := range corpus() {
+		tr := newTree(t.Context().Err, memory(tc.files), Limits{}.withDefaults())
+		m, err := runLibrary(tr, artifactRoot+"/app", Options{}, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := throughTexts(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := convert(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range want {
+			if diff := cmp.Diff(want[i].Object, got[i].Object); diff != "" {
+				t.Errorf("%s: %s", tc.name, diff)
+			}
+		}
 	}
 }

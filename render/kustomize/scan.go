@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/konfig"
@@ -30,6 +31,10 @@ type scanner struct {
 	manifests []manifest
 	// plaintexts is what was decrypted, which no message may show.
 	plaintexts [][]byte
+	// lists are the resources of folders that only list some; complex says that
+	// another kustomization does more.
+	lists   map[string][]string
+	complex bool
 	// ownSchema says that a kustomization brings its own OpenAPI schema.
 	ownSchema bool
 }
@@ -42,7 +47,7 @@ type manifest struct {
 
 func newScanner(t *tree, o Options) *scanner {
 	return &scanner{
-		tree: t, options: o, remotes: map[string]string{}, weight: map[string]int{},
+		tree: t, options: o, remotes: map[string]string{}, weight: map[string]int{}, lists: map[string][]string{},
 	}
 }
 
@@ -136,6 +141,11 @@ func (s *scanner) kustomization(ctx context.Context, dir, file string, k *types.
 	}
 	if len(k.OpenAPI) > 0 {
 		s.ownSchema = true
+	}
+	if onlyLists(k) {
+		s.lists[dir] = append(slices.Clone(k.Resources), k.Bases...)
+	} else {
+		s.complex = true
 	}
 	if rewrite {
 		return total, s.tree.replace(file, k)

@@ -33,10 +33,10 @@ func (g *schemaGuard) share() (release func()) {
 	return g.share()
 }
 
-// own gives the schema to one build, empty.
+// own gives the schema to one build, which adds its own to the built-in one.
 func (g *schemaGuard) own() (release func()) {
 	g.mu.Lock()
-	openapi.ResetOpenAPI()
+	g.load()
 	return func() {
 		g.load()
 		g.mu.Unlock()

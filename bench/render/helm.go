@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"testing/fstest"
+
+	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
+	kubefake "helm.sh/helm/v3/pkg/kube/fake"
+	"helm.sh/helm/v3/pkg/storage"
+	"helm.sh/helm/v3/pkg/storage/driver"
+
+	"github.com/gitopskit/gitopskit/render/helm"
+)
+
+const templates = 200
+
+const template = `{{- $name := printf "%%s-%d" (include "bench.name" .) -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ $name }}
+  labels:
+    {{- include "bench.labels" . | nindent 4 }}
+spec:
+  replicas: {{ .Values.replicas | default 1 }}
+  selector:
+    matchLabels:
+      app: {{ $name }}
+  template:
+    metadata:
+      labels:
+        app: {{ $name }}
+        {{- include "bench.labels" . | nindent 8 }}
+    spec:
+      containers:
+      - name: app
+        image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
+        env:
+        {{- range $k, $v := .Values.env }}
+        - name: {{ $k | upper | quote }}
+          value: {{ $v | quote }}
+        {{- end }}
+        {{- with .Values.resources }}
+        resources:
+          {{- toYaml . | nindent 10 }}
+        {{- end }}
+        {{- if .Values.probe.enabled }}
+        livenessProbe:
+          httpGet: {path: {{ .Values.probe.path }}, port: http}
+        {{- end }}
+`
+
+const partials = `{{ define "bench.name" }}{{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}{{ end }}
+{{ define "bench.labels" -}}
+app.kubernetes.io/name: {{ include "bench.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+`
+
+const defaults = `replicas: 1
+image: {repository: ghcr.io/org/app, tag: ""}
+env: {a: "1", b: "2", c: "3"}
+resources: {limits: {cpu: 500m, memory: 128Mi}}
+probe: {enabled: true, path: /healthz}
+`
+
+func chartFiles() map[string]string {
+	files := map[string]string{
+		"Chart.yaml": "apiVersion: v2\nname: bench\nversion: 1.0.0\nappVersion: 2.0.0\n", "values.yaml": defaults,
+		"templates/_helpers.tpl": partials,
+	}
+	for i := range templates {
+		files[fmt.Sprintf("templates/t%03d.yaml", i)] = fmt.Sprintf(template, i)
+	}
+	return files
+}
+
+// rerender renders a loaded chart again and again with other values. The peer
+// ends with a manifest, ours with decoded objects too.
+func rerender() (result, error) {
+	fsys := fstest.MapFS{}
+	var buffered []*loader.BufferedFile
+	for name, content := range chartFiles() {
+		fsys[name] = &fstest.MapFile{Data: []byte(content)}
+		buffered = append(buffered, &loader.BufferedFile{Name: name, Data: []byte(content)})
+	}
+	ours, err := helm.LoadFS(context.Background(), fsys, ".", helm.LoadOptions{})
+	if err != nil {
+		return result{}, err
+	}
+	peer, err := loader.LoadFiles(buffered)
+	if err != nil {
+		return result{}, err
+	}
+	n := 0
+	values := func() map[string]any {
+		n++
+		return map[string]any{"image": map[string]any{"tag": fmt.Sprintf("v%d", n)}}
+	}
+	r := result{name: "helm/rerender", want: 2, wantAllocs: 0.5}
+	r.ours, err = measure(func() error {
+		out, err := helm.Template(context.Background(), ours, helm.Options{ReleaseName: "rel", Namespace: "ns", Values: values()})
+		if err != nil {
+			return err
+		}
+		return expect(len(out.Objects), templates, nil)
+	})
+	if err != nil {
+		return r, err
+	}
+	r.peer, err = measure(func() error { return helmTemplate(peer, values()) })
+	return r, err
+}
+
+func helmTemplate(c *chart.Chart, values map[string]any) error {
+	install := action.NewInstall(&action.Configuration{
+		Releases: storage.Init(driver.NewMemory()), KubeClient: &kubefake.PrintingKubeClient{Out: io.Discard},
+		Capabilities: chartutil.DefaultCapabilities.Copy(), Log: func(string, ...any) {},
+	})
+	install.DryRun, install.ClientOnly, install.ReleaseName, install.Namespace = true, true, "rel", "ns"
+	_, err := install.Run(c, values)
+	return err
+}
