@@ -120,6 +120,19 @@ func (i *Inventory) Intersection(o *Inventory) *Inventory {
 	return d
 }
 
+// Filter returns the entries of i that keep is true of.
+func (i *Inventory) Filter(keep func(Entry) bool) *Inventory {
+	f := New()
+	if i != nil {
+		for r, e := range i.entries {
+			if keep(e) {
+				f.entries[r] = e
+			}
+		}
+	}
+	return f
+}
+
 // Equal reports whether i and o hold the same entries, versions and UIDs
 // included.
 func (i *Inventory) Equal(o *Inventory) bool {

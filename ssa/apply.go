@@ -37,6 +37,7 @@ type run struct {
 	byRef   map[inventory.Ref]*object
 	old     *inventory.Inventory // as loaded
 	saved   *inventory.Inventory // as last stored
+	leaving []inventory.Entry    // what is to be pruned
 
 	mu     sync.Mutex // guards result and the fields of objects once several goroutines work
 	result *Result
@@ -69,7 +70,7 @@ func (r *run) do(ctx context.Context) error {
 		r.connect()
 		r.validate(ctx)
 	}
-	if ctx.Err() != nil || !r.mayGoOn() {
+	if stopped(ctx) || !r.mayGoOn() {
 		return nil
 	}
 	if err := r.checkPrune(); err != nil {
@@ -82,13 +83,13 @@ func (r *run) do(ctx context.Context) error {
 		return err
 	}
 	r.write(ctx)
-	if ctx.Err() != nil {
+	if stopped(ctx) {
 		return nil
 	}
 	if r.opts.Prune && r.failures() == 0 {
 		r.prune(ctx)
 	}
-	if ctx.Err() != nil {
+	if stopped(ctx) {
 		return nil
 	}
 	if err := r.writeDown(ctx); err != nil {
@@ -99,6 +100,9 @@ func (r *run) do(ctx context.Context) error {
 	}
 	return nil
 }
+
+// stopped reports whether ctx has ended; finish turns that into the error.
+func stopped(ctx context.Context) bool { return ctx.Err() != nil }
 
 // follow sees to it that the kinds of the set are watched while Watch runs.
 func (r *run) follow() {
@@ -256,10 +260,11 @@ func (r *run) writeDown(ctx context.Context) error {
 }
 
 func (r *run) save(ctx context.Context, inv *inventory.Inventory) error {
-	r.result.Inventory = inv.Clone()
 	if inv.Equal(r.saved) {
+		r.result.Inventory = inv
 		return nil
 	}
+	r.result.Inventory = inv.Clone()
 	if err := r.opts.Inventory.Save(ctx, inv); err != nil {
 		return fmt.Errorf("ssa: %w", err)
 	}

@@ -21,7 +21,7 @@ import (
 // cluster is a namespace of the shared cluster, an Applier for it that counts
 // its requests, and a client to look behind its back.
 type cluster struct {
-	t       *testing.T
+	t       testing.TB
 	cfg     *rest.Config
 	ns      string
 	client  dynamic.Interface
@@ -29,7 +29,7 @@ type cluster struct {
 	*requests
 }
 
-func newCluster(t *testing.T, opts ssa.Options) *cluster {
+func newCluster(t testing.TB, opts ssa.Options) *cluster {
 	t.Helper()
 	tc := testcluster.Shared(t)
 	cfg := tc.RESTConfig()
@@ -97,10 +97,7 @@ func (c *cluster) mustApply(opts ssa.ApplyOptions, manifests ...string) *ssa.Res
 	return res
 }
 
-var (
-	configMaps  = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
-	deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
-)
+var configMaps = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
 
 // get reads an object of the test's namespace; nil if there is none.
 func (c *cluster) get(gvr schema.GroupVersionResource, name string) *unstructured.Unstructured {

@@ -16,9 +16,6 @@ const (
 	markRecreate                       // force: enabled
 )
 
-// liveMarks are those that count when the live object carries them too.
-const liveMarks = markIgnore | markKeep
-
 // markNames are the keys of labels and annotations, made once from the prefix.
 type markNames struct {
 	ssa, prune, reconcile, force string

@@ -60,6 +60,9 @@ func (o *object) gvk() schema.GroupVersionKind {
 	return schema.GroupVersionKind{Group: o.ref.Group, Version: o.version, Kind: o.ref.Kind}
 }
 
+// undefined reports whether the cluster does not serve the object's kind yet.
+func (o *object) undefined() bool { return o.unknown != nil }
+
 func (o *object) body() ([]byte, error) { return json.Marshal(o.desired) }
 
 func (o *object) entry() inventory.Entry {

@@ -19,12 +19,7 @@ var systemNamespaces = []string{"default", "kube-system", "kube-public", "kube-n
 
 // orphans returns what the inventory has and the set has not, last rank first.
 func (r *run) orphans() []inventory.Entry {
-	var out []inventory.Entry
-	for e := range r.old.All() {
-		if _, wanted := r.byRef[e.Ref]; !wanted {
-			out = append(out, e)
-		}
-	}
+	out := r.old.Filter(func(e inventory.Entry) bool { return r.byRef[e.Ref] == nil }).Entries()
 	slices.SortStableFunc(out, func(a, b inventory.Entry) int { return compareRank(b.Ref, a.Ref) })
 	return out
 }
@@ -34,7 +29,8 @@ func (r *run) checkPrune() error {
 	if !r.opts.Prune {
 		return nil
 	}
-	n := len(r.orphans())
+	r.leaving = r.orphans()
+	n := len(r.leaving)
 	if r.opts.RefuseEmpty && len(r.objects) == 0 && n > 0 {
 		return fmt.Errorf("ssa: %w: the set is empty and the inventory lists %d; clear ApplyOptions.RefuseEmpty if all of them are to go", ErrPruneRefused, n)
 	}
@@ -46,6 +42,9 @@ func (r *run) checkPrune() error {
 
 // prune deletes the orphans and takes those that are gone from the inventory.
 func (r *run) prune(ctx context.Context) {
+	if len(r.leaving) == 0 {
+		return
+	}
 	p := r.pruner(ctx)
 	results := make([]ObjectResult, len(p.victims))
 	r.a.parallel(ctx, len(p.victims), func(i int) { results[i] = p.remove(ctx, p.victims[i]) })
@@ -115,7 +114,7 @@ func (r *run) pruner(ctx context.Context) *pruner {
 			p.kept[o.live.uid] = o.ref
 		}
 	}
-	for _, e := range r.orphans() {
+	for _, e := range r.leaving {
 		p.victims = append(p.victims, p.victim(e))
 	}
 	p.look(ctx)
@@ -128,20 +127,44 @@ func (p *pruner) victim(e inventory.Entry) *victim {
 	return v
 }
 
-// look reads the live side of all victims.
+// look reads the live side of all victims that are not known.
 func (p *pruner) look(ctx context.Context) {
 	var targets []target
+	var unseen []*victim
 	for _, v := range p.victims {
-		if v.err == nil {
+		if v.err != nil {
+			continue
+		}
+		if v.live = p.recall(v.target); v.live == nil {
+			unseen = append(unseen, v)
 			targets = append(targets, v.target)
 		}
 	}
-	found, failed := p.a.fetch(ctx, targets)
-	for _, v := range p.victims {
-		if v.err == nil {
-			v.live, v.err = found[v.ref], failed[v.ref]
-		}
+	if len(unseen) == 0 {
+		return
 	}
+	found, failed := p.a.fetch(ctx, targets)
+	for _, v := range unseen {
+		v.live, v.err = found[v.ref], failed[v.ref]
+	}
+}
+
+// recall returns what is needed of the metadata of an object that is known by
+// watch to be as this set has applied it, and so to have its labels; else nil.
+// Should that no longer be true, the resource version will tell.
+func (p *pruner) recall(t target) *metav1.PartialObjectMetadata {
+	st := p.a.state
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	e := st.entries[t.ref]
+	known := e != nil && e.set == p.set && e.known && e.live != nil && e.rec != nil && st.watcher != nil && st.watcher.upToDate(t.gvr)
+	if !known || !e.rec.holds(e.live) || e.live.marks&(markKeep|markIgnore) != 0 {
+		return nil
+	}
+	m := &metav1.PartialObjectMetadata{}
+	m.Namespace, m.Name = t.ref.Namespace, t.ref.Name
+	m.UID, m.ResourceVersion, m.Labels = e.live.uid, e.live.rv, p.owner
+	return m
 }
 
 // judge says what is to become of a victim: the action Prune, or Skip with the

@@ -21,7 +21,7 @@ type entry struct {
 	rec  *record // nil: not known to be in sync
 	busy int     // writes of our own under way
 
-	// the live side, kept up to date while Watch runs; live is nil where the
+	// The live side, kept up to date while Watch runs; live is nil where the
 	// object is not there, and means nothing unless known is true
 	known bool
 	live  *liveMeta

@@ -16,7 +16,7 @@ import (
 // be written, and settles for each object whether it must be.
 func (r *run) validate(ctx context.Context) {
 	r.each(ctx, r.pending(), func(ctx context.Context, o *object) *Error {
-		if o.unknown != nil || (r.opts.SkipValidation && !r.opts.DryRun && !r.opts.Diff) {
+		if o.undefined() || (r.opts.SkipValidation && !r.opts.DryRun && !r.opts.Diff) {
 			return nil
 		}
 		return r.validateOne(ctx, o)

@@ -52,7 +52,9 @@ func (a *Applier) Watch(ctx context.Context, opts WatchOptions) error {
 	if opts.OnDrift == nil {
 		return errors.New("ssa: WatchOptions.OnDrift is missing: say what is to be done about drift")
 	}
-	w := &watcher{a: a, ctx: ctx, onDrift: opts.OnDrift, streams: map[schema.GroupVersionResource]*stream{}}
+	w := &watcher{a: a, onDrift: opts.OnDrift, streams: map[schema.GroupVersionResource]*stream{}}
+	w.ended = func() bool { return ctx.Err() != nil }
+	w.begin = func(f func(context.Context)) { w.wg.Go(func() { f(ctx) }) }
 	if err := a.state.attach(w); err != nil {
 		return err
 	}
@@ -84,8 +86,9 @@ func (s *state) detach() {
 // watcher runs the metadata watches, one for each kind in use.
 type watcher struct {
 	a       *Applier
-	ctx     context.Context // the lifetime of Watch, which streams begun later share
 	wg      sync.WaitGroup
+	begin   func(func(context.Context)) // runs something as long as Watch does
+	ended   func() bool                 // Watch is over
 	onDrift func(Drift)
 	report1 sync.Mutex // one call of onDrift at a time
 
@@ -96,7 +99,7 @@ type watcher struct {
 func (w *watcher) report(d Drift) {
 	w.report1.Lock()
 	defer w.report1.Unlock()
-	if w.ctx.Err() == nil {
+	if !w.ended() {
 		w.onDrift(d)
 	}
 }
@@ -113,14 +116,14 @@ func (s *state) follow(t target) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := s.watcher
-	if w == nil || w.ctx.Err() != nil || w.streams[t.gvr] != nil {
+	if w == nil || w.ended() || w.streams[t.gvr] != nil {
 		return
 	}
 	st := &stream{w: w, s: s, group: t.ref.Group, kind: t.ref.Kind}
 	w.streams[t.gvr] = st
-	w.wg.Go(func() {
-		err := objwatch.Run(w.ctx, w.a.collection(t.gvr), st)
-		if w.ctx.Err() == nil {
+	w.begin(func(ctx context.Context) {
+		err := objwatch.Run(ctx, w.a.collection(t.gvr), st)
+		if ctx.Err() == nil {
 			w.a.opts.Logger.Warn("watch ended; drift is seen only when a set is applied", "resource", t.gvr.String(), "err", err)
 		}
 		s.mu.Lock()

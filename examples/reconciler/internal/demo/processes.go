@@ -117,7 +117,7 @@ func findProgram() (string, error) {
 	}
 	candidates = append(candidates, filepath.Join("bin", "localcluster"))
 	for _, c := range candidates {
-		if info, err := os.Stat(c); c != "" && err == nil && !info.IsDir() {
+		if info, err := os.Stat(c); c != "" && err == nil && !info.IsDir() { //nolint:gosec // the user names the program to run
 			return c, nil
 		}
 	}

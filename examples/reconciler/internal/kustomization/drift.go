@@ -2,6 +2,7 @@ package kustomization
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -58,8 +59,8 @@ func (r *Reconciler) watchDrift(ctx context.Context) error {
 		r.queue.addAfter(types.NamespacedName{Namespace: namespace, Name: name}, seen.delay(d.Ref, time.Now()))
 	}})
 	r.waits.stop()
-	if ctx.Err() != nil {
-		return nil
+	if errors.Is(err, context.Canceled) {
+		err = nil // the manager stops
 	}
 	return err
 }

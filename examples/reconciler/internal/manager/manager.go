@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/record"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -135,11 +136,11 @@ func assemble(ctx context.Context, mgr ctrl.Manager, cfg *rest.Config, opts Opti
 	}
 	registry := &artifacts.Registry{}
 	repos := &gitrepo.Reconciler{
-		Client: mgr.GetClient(), Events: mgr.GetEventRecorderFor("source-controller"),
+		Client: mgr.GetClient(), Events: recorder(mgr, "source-controller"),
 		Mirrors: mirrors, Artifacts: registry, Storage: &gitrepo.Storage{Store: files, Address: opts.StorageAdvertised},
 	}
 	kustomizations := &kustomization.Reconciler{
-		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Events: mgr.GetEventRecorderFor("kustomize-controller"),
+		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Events: recorder(mgr, "kustomize-controller"),
 		Artifacts: registry, Builder: &kustomize.Builder{}, Applier: applier,
 		DefaultServiceAccount: opts.DefaultServiceAccount, NoCrossNamespaceRefs: opts.NoCrossNamespaceRefs,
 	}
@@ -150,6 +151,12 @@ func assemble(ctx context.Context, mgr ctrl.Manager, cfg *rest.Config, opts Opti
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("ping", healthz.Ping),
 	)
+}
+
+// recorder makes events of the core API: those are what 'flux events' and
+// dashboards read, and they can carry annotations.
+func recorder(mgr ctrl.Manager, component string) record.EventRecorder {
+	return mgr.GetEventRecorderFor(component) //nolint:staticcheck // the newer API has neither
 }
 
 // serve hands out artifacts until the manager stops.

@@ -1,0 +1,10 @@
+package ssa
+
+import (
+	"os"
+	"testing"
+
+	"github.com/gitopskit/gitopskit/internal/testcluster"
+)
+
+func TestMain(m *testing.M) { os.Exit(testcluster.Main(m)) }

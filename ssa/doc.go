@@ -1,0 +1,76 @@
+// Package ssa makes a Kubernetes cluster match a set of objects by server-side
+// apply: it finds out what differs, applies that, prunes what left the set,
+// waits until all is ready, and tells of drift the moment it happens.
+//
+//	applier, err := ssa.New(cfg, ssa.Options{FieldManager: "my-operator"})
+//	if err != nil {
+//		return err
+//	}
+//	owned, err := inventory.NewConfigMap(cfg, "my-namespace", "my-operator")
+//	if err != nil {
+//		return err
+//	}
+//	result, err := applier.Apply(ctx, objects, ssa.ApplyOptions{
+//		Set:         "my-app",
+//		Inventory:   owned,
+//		OwnerLabels: map[string]string{"example.com/owner": "my-app"},
+//		Prune:       true,
+//		Wait:        true,
+//	})
+//	fmt.Println(result.Summary()) // also when err is not nil
+//
+// # How it goes about it
+//
+//  1. Plan: each object's live metadata is read, by one list a kind, or is known
+//     from watches. An object whose desired state and live metadata are those
+//     last seen in sync costs nothing more. Doubt is settled by a server-side
+//     dry run of that object alone.
+//  2. Validate: everything that has to be written is sent as a dry run. All
+//     errors are reported at once, with the fields to blame, and with one of
+//     them nothing is written.
+//  3. Write ahead: the inventory becomes old and new together before the first
+//     object is written.
+//  4. Apply: objects are written in parallel, each as soon as what it needs is
+//     there: its namespace, its definition, the roles, accounts, ConfigMaps,
+//     Secrets and claims that it refers to, APIServices, and what its annotation
+//     config.kubernetes.io/depends-on names. Webhooks come last.
+//  5. Prune: what the inventory has and the set has not is deleted, last things
+//     first, with UID and resource version as preconditions.
+//  6. Wait: by watching, until all objects are ready (package health).
+//
+// # What tells that nothing has changed
+//
+// The API server keeps, for each field manager, which fields it owns and when it
+// last changed one. A write by anybody else that changes a field of ours takes
+// the field out of our entry; one under our own name moves the entry's time. So
+// an object is in sync as long as its UID, its generation and our entry are the
+// ones that were there when a dry run, or an apply, last found it so. Times have
+// whole seconds: within two seconds of our own write the resource version must
+// be the same too, unless all that changed since is known to be status.
+//
+// # Marks
+//
+// An object may say itself how it is to be treated, by labels or annotations
+// under Options.MarkPrefix:
+//
+//	ssa: Override      apply always (the default)
+//	ssa: Merge         leave alone what other managers have added
+//	ssa: IfNotPresent  create, and never touch again
+//	ssa: Ignore        leave alone
+//	reconcile: disabled  the same, and on the live object too
+//	prune: disabled    never delete, on the live object too
+//	force: enabled     delete and create anew where an immutable field changes
+//
+// # Guarantees
+//
+// A second Apply of the same set writes nothing. Whatever interrupts an Apply, an
+// object that it wrote is in the inventory. Nothing is deleted that is not in the
+// inventory, belongs to others by its labels, was replaced, is marked, or is a
+// system namespace. The result tells of every object, also when the call fails.
+// Values of Secrets are in no error, diff or log.
+//
+// # What it does not do
+//
+// It does not render, and it does not undo: a set that failed halfway is brought
+// to its end by applying it again, or by applying the former one.
+package ssa
