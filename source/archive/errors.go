@@ -13,7 +13,7 @@ var (
 	ErrTooLarge = errors.New("limit exceeded")
 	// ErrCorrupt is wrapped by errors about streams that are no valid tar.gz,
 	// or that end too early.
-	ErrCorrupt = errors.New("corrupt archive")
+	ErrCorrupt = errors.New("content is corrupt")
 )
 
 // Error tells which operation failed on which entry.

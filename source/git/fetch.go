@@ -16,17 +16,17 @@ import (
 func (m *mirror) fetch(ctx context.Context, o *objects, w want) error {
 	haves := m.haves(o)
 	if w.tag != "" {
-		return m.receive(ctx, fetchRequest{wants: []oid{w.tag}, haves: haves})
+		return m.receive(ctx, o, fetchRequest{wants: []oid{w.tag}, haves: haves})
 	}
 	l, err := m.listingWith(ctx, w)
 	if err != nil {
 		return err
 	}
 	if tip, ok := l.tipOf(w.commit, w.ref); ok {
-		return m.receive(ctx, fetchRequest{wants: []oid{tip.id}, haves: haves})
+		return m.receive(ctx, o, fetchRequest{wants: []oid{tip.id}, haves: haves})
 	}
 	// Not the tip of anything. Many servers give it all the same.
-	err = m.receive(ctx, fetchRequest{wants: []oid{w.commit}, haves: haves})
+	err = m.receive(ctx, o, fetchRequest{wants: []oid{w.commit}, haves: haves})
 	if err == nil || ctx.Err() != nil || !refused(err) {
 		return err
 	}
@@ -71,7 +71,7 @@ func (m *mirror) fetchHistory(ctx context.Context, l *listing, w want) error {
 			continue
 		}
 		tried = append(tried, prefix)
-		if err := m.receive(ctx, fetchRequest{wants: unique(wants), history: true}); err != nil {
+		if err := m.receive(ctx, nil, fetchRequest{wants: unique(wants), history: true}); err != nil {
 			return err
 		}
 		o, err := m.snapshot()
@@ -110,9 +110,24 @@ func (m *mirror) haves(o *objects) []oid {
 	return out
 }
 
-// receive fetches into a folder of its own and moves the pack in when it is
-// complete.
-func (m *mirror) receive(ctx context.Context, req fetchRequest) error {
+// receive fetches the difference to what is there or, as some servers cannot
+// make that, all that is wanted.
+func (m *mirror) receive(ctx context.Context, o *objects, req fetchRequest) error {
+	req.known = o
+	err := m.receiveOnce(ctx, req)
+	if err == nil || len(req.haves) == 0 || ctx.Err() != nil || !refused(err) {
+		return err
+	}
+	req.haves, req.known = nil, nil
+	if again := m.receiveOnce(ctx, req); again != nil {
+		return again
+	}
+	return nil
+}
+
+// receiveOnce fetches into a folder of its own and moves the pack in when it
+// is complete.
+func (m *mirror) receiveOnce(ctx context.Context, req fetchRequest) error {
 	m.sweep()
 	if err := os.MkdirAll(filepath.Join(m.dir, packsFolder), 0o700); err != nil {
 		return err

@@ -25,7 +25,7 @@ func (b *gitProgram) push(ctx context.Context, req pushRequest) error {
 	if err := b.prepare(ctx, dir, req.mirror, to.algorithm(), []oid{req.base}); err != nil {
 		return err
 	}
-	if err := indexPack(ctx, dir, bytes.NewReader(req.pack)); err != nil {
+	if err := indexPack(ctx, dir, bytes.NewReader(req.pack), nil, len(to)); err != nil {
 		return err
 	}
 	args := []string{"push", "--quiet", "--porcelain", "--no-verify", "--no-thin"}

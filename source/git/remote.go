@@ -5,16 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
-	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"github.com/go-git/go-git/v5/plumbing/transport"
-	"github.com/go-git/go-git/v5/storage/filesystem"
 
 	"github.com/gitopskit/gitopskit/source"
 )
@@ -37,6 +33,8 @@ type fetchRequest struct {
 	// haves are commits whose trees are complete in the mirror; their parents
 	// may be missing.
 	haves []oid
+	// known are the objects of the mirror, which deltas may start from.
+	known *objects
 	// history asks for all ancestors too, instead of the wanted commits alone.
 	history bool
 	// maxBytes is the most that the pack may have.
@@ -111,7 +109,7 @@ func (g *goGit) fetch(ctx context.Context, req fetchRequest, dir string) error {
 	} else if adv.Capabilities.Supports(capability.Sideband) {
 		r = sideband.NewDemuxer(sideband.Sideband, pack)
 	}
-	return indexPack(ctx, dir, &boundedReader{ctx: ctx, r: r, left: req.maxBytes, limit: req.maxBytes})
+	return indexPack(ctx, dir, &boundedReader{ctx: ctx, r: r, left: req.maxBytes, limit: req.maxBytes}, req.known, len(req.wants[0]))
 }
 
 func uploadRequest(req fetchRequest, caps *capability.List) *packp.UploadPackRequest {
@@ -132,6 +130,11 @@ func uploadRequest(req fetchRequest, caps *capability.List) *packp.UploadPackReq
 	if !req.history {
 		up.Depth = packp.DepthCommits(1)
 	}
+	if len(req.haves) > 0 {
+		// Without it a server leaves nothing out of a pack of one commit. Every
+		// server knows it; go-git takes it out of what they announce.
+		_ = up.Capabilities.Set(capability.ThinPack)
+	}
 	return up
 }
 
@@ -143,34 +146,6 @@ func hashes(ids []oid) []plumbing.Hash {
 		out = append(out, h)
 	}
 	return out
-}
-
-// indexPack writes the pack to dir while it checks and indexes it.
-func indexPack(ctx context.Context, dir string, r io.Reader) error {
-	st := filesystem.NewStorageWithOptions(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRU(16*cache.MiByte),
-		filesystem.Options{ExclusiveAccess: true, LargeObjectThreshold: 1 << 20})
-	if err := st.Init(); err != nil {
-		return err
-	}
-	defer st.Close()
-	w, err := st.PackfileWriter()
-	if err != nil {
-		return err
-	}
-	n, err := io.Copy(w, r)
-	if cerr := w.Close(); err == nil && cerr != nil {
-		err = corruptf("the pack that was received: %v", cerr)
-		if errors.Is(cerr, os.ErrPermission) || isDiskFull(cerr) {
-			err = cerr
-		}
-	}
-	if err == nil && n == 0 {
-		err = fmt.Errorf("%w: the server sent an empty pack", source.ErrUnreachable)
-	}
-	if ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	return err
 }
 
 // boundedReader ends with an error when the limit is exceeded or the context

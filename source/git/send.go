@@ -182,7 +182,7 @@ func (m *mirror) adopt(ctx context.Context, base oid, e *edited) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if err := indexPack(ctx, dir, bytes.NewReader(encodePack(e.objects))); err != nil {
+	if err := indexPack(ctx, dir, bytes.NewReader(encodePack(e.objects)), o, len(base)); err != nil {
 		return err
 	}
 	if err := install(dir, m.dir); err != nil {
