@@ -1,0 +1,119 @@
+package source_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"testing"
+
+	fluxoci "github.com/fluxcd/pkg/oci"
+	"github.com/google/go-containerregistry/pkg/crane"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/gitopskit/gitopskit/internal/servers"
+	"github.com/gitopskit/gitopskit/source"
+	sourcearchive "github.com/gitopskit/gitopskit/source/archive"
+	"github.com/gitopskit/gitopskit/source/oci"
+)
+
+// randomArtifact holds 100 MB that do not compress.
+func randomArtifact(b *testing.B) *source.Artifact {
+	b.Helper()
+	r := rand.NewChaCha8([32]byte{2})
+	blobs := map[string][]byte{}
+	var entries []sourcearchive.Entry
+	for i := range 100 {
+		data := make([]byte, 1<<20)
+		_, _ = r.Read(data)
+		id := fmt.Sprint("id:", i)
+		blobs[id] = data
+		entries = append(entries, sourcearchive.Entry{Path: fmt.Sprintf("f%03d", i), Mode: 0o644, Size: 1 << 20, ID: id})
+	}
+	a, err := source.NewArtifact(source.Contents{Revision: "r", Entries: entries, Open: func(_ context.Context, e sourcearchive.Entry) (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(blobs[e.ID])), nil
+	}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return a
+}
+
+func BenchmarkOCI(b *testing.B) {
+	reg := servers.NewRegistry(b, servers.RegistryOptions{})
+	client, err := oci.NewClient(oci.ClientOptions{Insecure: []string{reg.Host}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer client.Close()
+	url := "oci://" + reg.Host + "/app"
+	digest, err := client.Push(b.Context(), url+":v1", randomArtifact(b), oci.PushOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ref, err := name.NewDigest(reg.Host+"/app@"+digest, name.Insecure)
+	if err != nil {
+		b.Fatal(err)
+	}
+	img, err := remote.Image(ref)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m, err := img.Manifest()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("layer/http-sha256", func(b *testing.B) {
+		for b.Loop() {
+			download(b, "http://"+reg.Host+"/v2/app/blobs/"+m.Layers[0].Digest.String(), m.Layers[0].Digest.Hex)
+		}
+	})
+	b.Run("layer", func(b *testing.B) {
+		compare(b, func(b *testing.B) {
+			peer := fluxoci.NewClient([]crane.Option{crane.Insecure})
+			for b.Loop() {
+				if _, err := peer.Pull(b.Context(), reg.Host+"/app:v1", b.TempDir()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}, func(b *testing.B) { fetchLayer(b, client, url, oci.Extract) })
+	})
+	b.Run("layer/copy", func(b *testing.B) { fetchLayer(b, client, url, oci.Copy) })
+}
+
+func fetchLayer(b *testing.B, client *oci.Client, url string, operation oci.Operation) {
+	for b.Loop() {
+		b.StopTimer()
+		cache, err := oci.OpenCache(b.TempDir())
+		if err != nil {
+			b.Fatal(err)
+		}
+		s, err := oci.New(oci.Options{URL: url, Reference: oci.Reference{Tag: "v1"}, Client: client, Cache: cache, Layer: oci.Layer{Operation: operation}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		take(b, s)
+	}
+}
+
+func download(b *testing.B, url, want string) {
+	b.Helper()
+	res, err := http.Get(url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer res.Body.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, res.Body); err != nil {
+		b.Fatal(err)
+	}
+	if hex.EncodeToString(h.Sum(nil)) != want {
+		b.Fatal("wrong digest")
+	}
+}
