@@ -37,7 +37,7 @@ const (
 	keyPrefix = "shard-name" // their names without the number
 
 	// labelOf marks all objects of a store with the name of its head.
-	labelOf = "inventory.gitopskit.dev/name"
+	labelOf = "gitopskit.github.io/inventory"
 )
 
 // Object is a Store in a ConfigMap or a Secret, and in more of them where one

@@ -21,7 +21,7 @@ type Options struct {
 
 	// MarkPrefix begins the labels and annotations by which an object says how
 	// it wants to be treated: <prefix>ssa, <prefix>prune, <prefix>reconcile and
-	// <prefix>force. Default "gitopskit.dev/".
+	// <prefix>force. Default "gitopskit.github.io/".
 	MarkPrefix string
 
 	// TakeOver names other field managers whose fields become ours, so that
@@ -55,7 +55,7 @@ func (o Options) withDefaults() Options {
 		o.FieldManager = "gitopskit"
 	}
 	if o.MarkPrefix == "" {
-		o.MarkPrefix = "gitopskit.dev/"
+		o.MarkPrefix = "gitopskit.github.io/"
 	}
 	if o.Concurrency <= 0 {
 		o.Concurrency = 16

@@ -21,6 +21,9 @@ func main() {
 		runComponent(os.Args[2], os.Args[3:])
 		return
 	}
+	if len(os.Args) > 1 && os.Args[1] == kubectlCommand {
+		runKubectl(os.Args[2:])
+	}
 	forgetGlobalFlags()
 	code, err := cli.Run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	if err != nil {

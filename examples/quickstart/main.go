@@ -1,5 +1,5 @@
-// Command quickstart is a complete reconciler in a page of Go: it makes a
-// cluster match a folder of a Git repository, until it is stopped.
+// Command quickstart is a complete reconciler: it makes a cluster match a folder
+// of a Git repository, until it is stopped.
 //
 //	KUBECONFIG=… quickstart https://github.com/stefanprodan/podinfo kustomize
 package main
@@ -7,7 +7,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -25,53 +24,32 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: quickstart URL FOLDER   (the cluster is that of KUBECONFIG)")
-		os.Exit(2)
+		check(fmt.Errorf("usage: quickstart URL FOLDER   (the cluster is that of KUBECONFIG)"))
 	}
-	if err := run(ctx, os.Stdout, 10*time.Second, os.Args[1], os.Args[2]); err != nil {
-		fmt.Fprintln(os.Stderr, "quickstart:", err)
-		os.Exit(1)
-	}
-}
-
-func run(ctx context.Context, out io.Writer, interval time.Duration, url, folder string) error {
 	cfg, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
-	if err != nil {
-		return err
-	}
+	check(err)
 	cache, err := os.UserCacheDir()
-	if err != nil {
-		return err
-	}
+	check(err)
 	mirrors, err := git.OpenMirrors(filepath.Join(cache, "quickstart"), git.MirrorOptions{})
-	if err != nil {
-		return err
-	}
-	repo, err := git.New(git.Options{URL: url, Reference: git.Reference{Name: "HEAD"}, Mirrors: mirrors})
-	if err != nil {
-		return err
-	}
+	check(err)
+	repo, err := git.New(git.Options{URL: os.Args[1], Reference: git.Reference{Name: "HEAD"}, Mirrors: mirrors})
+	check(err)
 	applier, err := ssa.New(cfg, ssa.Options{FieldManager: "quickstart"})
-	if err != nil {
-		return err
-	}
+	check(err)
 	owned, err := inventory.NewConfigMap(cfg, "default", "quickstart")
-	if err != nil {
-		return err
-	}
-	for {
-		if err := reconcile(ctx, out, repo, folder, applier, owned); err != nil && ctx.Err() == nil {
-			fmt.Fprintln(out, err)
+	check(err)
+	for ctx.Err() == nil {
+		if err := reconcile(ctx, repo, os.Args[2], applier, owned); err != nil && ctx.Err() == nil {
+			fmt.Fprintln(os.Stderr, err)
 		}
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-time.After(interval):
+		case <-time.After(5 * time.Second):
 		}
 	}
 }
 
-func reconcile(ctx context.Context, out io.Writer, repo *git.Source, folder string, applier *ssa.Applier, owned inventory.Store) error {
+func reconcile(ctx context.Context, repo *git.Source, folder string, applier *ssa.Applier, owned inventory.Store) error {
 	revision, err := repo.Resolve(ctx)
 	if err != nil {
 		return err
@@ -88,7 +66,14 @@ func reconcile(ctx context.Context, out io.Writer, repo *git.Source, folder stri
 		Set: "quickstart", Inventory: owned, DefaultNamespace: "default", Prune: true, Wait: true,
 	})
 	if result.Changed() {
-		fmt.Fprintf(out, "%s: %s\n", revision, result.Summary())
+		fmt.Fprintf(os.Stdout, "%s: %s\n", revision, result.Summary())
 	}
 	return err
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "quickstart:", err)
+		os.Exit(1)
+	}
 }

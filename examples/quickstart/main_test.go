@@ -2,8 +2,9 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -25,10 +26,6 @@ func TestQuickstartFollowsAFolder(t *testing.T) {
 	repo := gitserver.New(t, gitserver.Options{}).Repo("app")
 	manifest := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one, namespace: " + ns + "}\ndata: {color: blue}\n"
 	repo.Commit(map[string]string{"deploy/one.yaml": manifest, "deploy/two.yaml": strings.Replace(manifest, "name: one", "name: two", 1)})
-	t.Setenv("KUBECONFIG", c.Kubeconfig())
-	t.Setenv("HOME", t.TempDir())
-	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-
 	client, err := dynamic.NewForConfig(c.RESTConfig())
 	if err != nil {
 		t.Fatal(err)
@@ -44,19 +41,28 @@ func TestQuickstartFollowsAFolder(t *testing.T) {
 		}
 		return u.Object["data"].(map[string]any)["color"].(string)
 	}
-	ctx, stop := context.WithCancel(t.Context())
+	program := filepath.Join(t.TempDir(), "quickstart")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 	var out bytes.Buffer
-	done := make(chan error, 1)
-	go func() { done <- run(ctx, &out, 50*time.Millisecond, repo.URL(), "deploy") }()
+	cmd := exec.CommandContext(t.Context(), program, repo.URL(), "deploy")
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig(), "HOME="+t.TempDir(), "XDG_CACHE_HOME="+t.TempDir())
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, func() bool { return color("one") == "blue" && color("two") == "blue" })
 
 	repo.Remove("deploy/two.yaml")
 	repo.Commit(map[string]string{"deploy/one.yaml": strings.Replace(manifest, "blue", "green", 1)})
 	eventually(t, func() bool { return color("one") == "green" && color("two") == "gone" })
 
-	stop()
-	if err := <-done; err != nil {
-		t.Error(err)
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after Ctrl-C: %v", err)
 	}
 	for _, want := range []string{"2 created", "1 updated, 1 pruned"} {
 		if !strings.Contains(out.String(), want) {
@@ -76,5 +82,22 @@ func eventually(t *testing.T, f func() bool) {
 			t.Fatal("it did not happen within 30 s")
 		case <-tick.C:
 		}
+	}
+}
+
+// TestReadmeShowsThisProgram keeps the README's program the one that is tested.
+func TestReadmeShowsThisProgram(t *testing.T) {
+	program, err := os.ReadFile("main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(program), "\nfunc reconcile(")
+	function, _, ok := strings.Cut(rest, "\nfunc check(")
+	if !ok || !strings.Contains(string(readme), "```go\nfunc reconcile("+strings.TrimSpace(function)+"\n```") {
+		t.Error("the README does not have the function reconcile as it is in main.go")
 	}
 }

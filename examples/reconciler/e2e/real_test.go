@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -9,7 +8,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/gitopskit/gitopskit/internal/gitserver"
-	"github.com/gitopskit/gitopskit/internal/parts"
 )
 
 // available waits until a Deployment has the condition Available.
@@ -53,15 +51,13 @@ func TestPodinfoOverSSH(t *testing.T) {
 // TestTutorialManifestsAreAcceptedByKubectl applies the tutorials' manifests
 // with kubectl as it is, which refuses fields that it does not know.
 func TestTutorialManifestsAreAcceptedByKubectl(t *testing.T) {
-	kubectl, err := exec.LookPath("kubectl")
-	parts.Require(t, "kubectl", err == nil, "install kubectl")
 	s := newStage(t)
 	for _, name := range []string{"gitrepository-v1.yaml", "kustomization-v1.yaml", "staging-v1beta2.yaml"} {
 		t.Run(name, func(t *testing.T) {
 			manifest := shared(t, "tutorial", name)
 			for _, mode := range []string{"--dry-run=server", "--server-side"} {
 				s.namespaceExists("flux-system")
-				out, err := exec.CommandContext(t.Context(), kubectl, "--kubeconfig="+s.cluster.Kubeconfig(), "apply", mode, "--validate=strict", "-f", manifest).CombinedOutput()
+				out, err := s.cluster.Kubectl(t, "apply", mode, "--validate=strict", "-f", manifest).CombinedOutput()
 				if err != nil {
 					t.Errorf("kubectl apply %s: %v\n%s", mode, err, out)
 				}
@@ -69,7 +65,7 @@ func TestTutorialManifestsAreAcceptedByKubectl(t *testing.T) {
 					t.Errorf("kubectl complains: %s", out)
 				}
 			}
-			out, err := exec.CommandContext(t.Context(), kubectl, "--kubeconfig="+s.cluster.Kubeconfig(), "delete", "--wait=false", "-f", manifest).CombinedOutput()
+			out, err := s.cluster.Kubectl(t, "delete", "--wait=false", "-f", manifest).CombinedOutput()
 			if err != nil {
 				t.Errorf("kubectl delete: %v\n%s", err, out)
 			}

@@ -33,6 +33,8 @@ Pods do as their annotations say:
   gitopskit.github.io/ready-after: 5s       (a slow start)
   gitopskit.github.io/run-for: 5s           (how long a Job's pod runs)
 
+'localcluster kubectl ARGS' is kubectl, for machines that have none.
+
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not running.`
 
 // streams are where the commands read and write.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -218,16 +219,25 @@ func (s *stage) close() error {
 	return errors.Join(errs...)
 }
 
+// kubectl is what the user can type: the program if there is one, else the one
+// that localcluster has.
+func (s *stage) kubectl() string {
+	if _, err := exec.LookPath("kubectl"); err == nil {
+		return "kubectl"
+	}
+	return s.cluster.cmd.Path + " kubectl"
+}
+
 func (s *stage) lookAround() {
 	s.say(`
 Everything goes on running. In another terminal:
 
   export KUBECONFIG=%s
-  kubectl get gitrepositories,kustomizations -n flux-system
-  kubectl get all -n shop-production
-  kubectl edit configmap banner -n shop-staging     # and see it put back
-  cd %s && git log --oneline                        # edit, commit, git push
+  %[2]s get gitrepositories,kustomizations -n flux-system
+  %[2]s get all -n shop-production
+  %[2]s scale deployment shop -n shop-production --replicas=1   # and see it put back
+  cd %[3]s && git log --oneline   # edit, commit, git push
 
-The reconciler's log is %s.
-Ctrl-C ends and removes all of it.`, s.kubeconfig, s.repo.work, s.log.Name())
+The reconciler's log is %[4]s.
+Ctrl-C ends and removes all of it.`, s.kubeconfig, s.kubectl(), s.repo.work, s.log.Name())
 }
