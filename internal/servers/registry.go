@@ -82,7 +82,11 @@ func NewRegistry(t testing.TB, opts RegistryOptions) *Registry {
 // front puts a counting proxy before a server and returns its host:port.
 func front(t testing.TB, addr string, c *Counter, wrap func(http.Handler) http.Handler) string {
 	t.Helper()
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: addr})
+	target := &url.URL{Scheme: "http", Host: addr}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host // signatures are made over it
+	}}
 	transport := &http.Transport{}
 	proxy.Transport = transport
 	var h http.Handler = proxy
