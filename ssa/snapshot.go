@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -50,6 +51,7 @@ func (a *Applier) Snapshot() ([]byte, error) {
 		}
 	}
 	a.state.mu.Unlock()
+	slices.SortFunc(snap.Records, func(x, y snapshotEntry) int { return slices.Compare(x.Ref[:], y.Ref[:]) })
 	return json.Marshal(snap)
 }
 

@@ -134,6 +134,8 @@ func assemble(ctx context.Context, mgr ctrl.Manager, cfg *rest.Config, opts Opti
 	if err != nil {
 		return err
 	}
+	memory := &kustomization.Memory{Applier: applier, File: filepath.Join(opts.StoragePath, "in-sync.json")}
+	memory.Restore(ctx)
 	registry := &artifacts.Registry{}
 	repos := &gitrepo.Reconciler{
 		Client: mgr.GetClient(), Events: recorder(mgr, "source-controller"),
@@ -147,6 +149,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, cfg *rest.Config, opts Opti
 	return errors.Join(
 		repos.Setup(mgr, opts.Concurrent),
 		kustomizations.Setup(ctx, mgr, opts.Concurrent),
+		mgr.Add(memory),
 		mgr.Add(serve(listener, files.Handler())),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("ping", healthz.Ping),

@@ -1,0 +1,146 @@
+package ssa_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/gitopskit/gitopskit/inventory"
+	"github.com/gitopskit/gitopskit/ssa"
+)
+
+func (c *cluster) patchConfigMap(name, patch string) {
+	c.t.Helper()
+	_, err := c.client.Resource(configMaps).Namespace(c.ns).Patch(c.t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "somebody"})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *cluster) deleteConfigMap(name string) {
+	c.t.Helper()
+	if err := c.client.Resource(configMaps).Namespace(c.ns).Delete(c.t.Context(), name, metav1.DeleteOptions{}); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// TestPruneSparesWhatItMustNotDelete applies a ConfigMap, lets something happen
+// to it, and takes it out of the set.
+func TestPruneSparesWhatItMustNotDelete(t *testing.T) {
+	cases := []struct {
+		reason string
+		happen func(*cluster)
+		says   string
+	}{
+		{"replaced by somebody", func(c *cluster) {
+			c.deleteConfigMap("a")
+			c.mustApply(ssa.ApplyOptions{}, configA)
+		}, "replaced"},
+		{"taken over by another owner", func(c *cluster) { c.patchConfigMap("a", `{"metadata":{"labels":{"owner":"other"}}}`) }, "somebody else"},
+		{"owner label removed", func(c *cluster) { c.patchConfigMap("a", `{"metadata":{"labels":{"owner":null}}}`) }, "somebody else"},
+		{"marked on the live object", func(c *cluster) {
+			c.patchConfigMap("a", `{"metadata":{"annotations":{"gitopskit.github.io/prune":"disabled"}}}`)
+		}, "marked"},
+	}
+	for _, watching := range []bool{false, true} {
+		for _, tc := range cases {
+			t.Run(fmt.Sprintf("%s, watching %v", tc.reason, watching), func(t *testing.T) {
+				c := newCluster(t, ssa.Options{})
+				if watching {
+					c.watching()
+				}
+				opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, OwnerLabels: map[string]string{"owner": "us"}, Prune: true}
+				c.mustApply(opts, configA)
+				tc.happen(c)
+				res := c.mustApply(opts)
+				if len(res.Objects) != 1 || res.Objects[0].Action != ssa.Skip || !strings.Contains(res.Objects[0].Reason, tc.says) {
+					t.Errorf("%v", res.Objects)
+				}
+				if c.get(configMaps, "a") == nil {
+					t.Error("it was deleted")
+				}
+			})
+		}
+	}
+}
+
+func TestPruneOfWhatIsGoneAlreadyEndsWell(t *testing.T) {
+	c := newCluster(t, ssa.Options{})
+	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, Prune: true}
+	c.mustApply(opts, configA)
+	c.deleteConfigMap("a")
+	if res := c.mustApply(opts); res.Inventory.Len() != 0 {
+		t.Errorf("still owns %v", res.Inventory.Entries())
+	}
+}
+
+func TestPruneNeverDeletesSystemNamespaces(t *testing.T) {
+	c := newCluster(t, ssa.Options{})
+	store := &inventory.Memory{}
+	if err := store.Save(t.Context(), inventory.New(inventory.Entry{Ref: inventory.Ref{Kind: "Namespace", Name: "kube-public"}, Version: "v1"})); err != nil {
+		t.Fatal(err)
+	}
+	res := c.mustApply(ssa.ApplyOptions{Inventory: store, Prune: true, DryRun: true})
+	if res.Objects[0].Action != ssa.Skip {
+		t.Errorf("%v", res.Objects)
+	}
+}
+
+func TestPruneSkipsKindsThatTheClusterNoLongerServes(t *testing.T) {
+	c := newCluster(t, ssa.Options{})
+	store := &inventory.Memory{}
+	if err := store.Save(t.Context(), inventory.New(inventory.Entry{Ref: inventory.Ref{Group: "gone.example.com", Kind: "Gadget", Namespace: c.ns, Name: "g"}, Version: "v1"})); err != nil {
+		t.Fatal(err)
+	}
+	res := c.mustApply(ssa.ApplyOptions{Inventory: store, Prune: true})
+	if res.Objects[0].Action != ssa.Skip || !strings.Contains(res.Objects[0].Reason, "no longer serves") {
+		t.Errorf("%v", res.Objects)
+	}
+}
+
+func TestPruneDoesNotDeleteTheSameObjectUnderAnotherGroup(t *testing.T) {
+	c := newCluster(t, ssa.Options{})
+	event := "apiVersion: v1\nkind: Event\nmetadata: {name: e, namespace: NS}\ninvolvedObject: {kind: ConfigMap, name: a, namespace: NS}\nreason: Test\nmessage: m\ntype: Normal\n"
+	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, Prune: true}
+	c.mustApply(opts, event)
+	newer := "apiVersion: events.k8s.io/v1\nkind: Event\nmetadata: {name: e, namespace: NS}\nregarding: {kind: ConfigMap, name: a, namespace: NS}\nreason: Test\nnote: m\ntype: Normal\n"
+	res := c.mustApply(opts, newer)
+	for _, o := range res.Objects {
+		if o.Action == ssa.Prune {
+			t.Errorf("pruned %s, which is in the set as another kind", o.Ref)
+		}
+	}
+	events := configMaps
+	events.Resource = "events"
+	if c.get(events, "e") == nil {
+		t.Error("it was deleted")
+	}
+}
+
+func TestPruneIsRefusedWhenTooMuchWouldGo(t *testing.T) {
+	c := newCluster(t, ssa.Options{})
+	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, Prune: true, MaxPrune: 1, RefuseEmpty: true}
+	c.mustApply(opts, configA, configB, strings.Replace(configB, "name: b", "name: c", 1))
+	for _, set := range [][]string{{configA}, {}} {
+		_, err := c.apply(opts, set...)
+		if !errors.Is(err, ssa.ErrPruneRefused) {
+			t.Errorf("set of %d: %v", len(set), err)
+		}
+	}
+	if c.get(configMaps, "b") == nil {
+		t.Error("b was deleted")
+	}
+	opts.MaxPrune = 2
+	c.mustApply(opts, configA)
+}
+
+func TestPruneNeedsAnInventory(t *testing.T) {
+	c := newCluster(t, ssa.Options{})
+	if _, err := c.apply(ssa.ApplyOptions{Prune: true}, configA); err == nil || !strings.Contains(err.Error(), "ApplyOptions.Inventory") {
+		t.Errorf("err = %v", err)
+	}
+}
