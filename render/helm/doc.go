@@ -12,7 +12,11 @@
 //	if err != nil {
 //		log.Fatal(err) // helm: podinfo-6.5.0: podinfo/templates/service.yaml:12: …
 //	}
-//	for _, obj := range out.Objects {
+//	objects, err := out.Objects()
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	for _, obj := range objects {
 //		fmt.Println(obj.GetKind(), obj.GetName())
 //	}
 //

@@ -308,7 +308,10 @@ func TestErrors(t *testing.T) {
 				tc.o.ReleaseName = "rel"
 			}
 			out, err := Template(t.Context(), c, tc.o)
-			if !errors.Is(err, tc.want) || out != nil {
+			if err == nil {
+				_, err = out.Objects()
+			}
+			if !errors.Is(err, tc.want) {
 				t.Fatalf("got %v; want %v", err, tc.want)
 			}
 			var e *Error
@@ -349,7 +352,11 @@ func TestAChartIsSharedAndNeverChanges(t *testing.T) {
 			if strings.Contains(out.Manifest, "name: one\n") != on || !strings.Contains(out.Manifest, want) {
 				t.Errorf("%d: got\n%s", i, out.Manifest)
 			}
-			out.Objects[0].SetName("changed")
+			if objects, err := out.Objects(); err != nil {
+				t.Error(err)
+			} else {
+				objects[0].SetName("changed")
+			}
 			out.Values["one"] = "changed"
 		})
 	}
@@ -441,7 +448,7 @@ func TestPostRender(t *testing.T) {
 		t.Fatal(err)
 	}
 	byName := map[string]*unstructured.Unstructured{}
-	for _, o := range out.Objects {
+	for _, o := range objectsOf(t, out) {
 		byName[o.GetName()] = o
 	}
 	if diff := cmp.Diff(map[string]string{"l": "common", "both": "origin"}, byName["web"].GetLabels()); diff != "" {
@@ -509,7 +516,7 @@ func TestLoading(t *testing.T) {
 			continue
 		}
 		if tc.want == nil {
-			if out, err := Template(t.Context(), c, Options{ReleaseName: "rel"}); err != nil || len(out.Objects) != 1 {
+			if out, err := Template(t.Context(), c, Options{ReleaseName: "rel"}); err != nil || len(objectsOf(t, out)) != 1 {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -532,4 +539,13 @@ type fetcher []byte
 
 func (f fetcher) FetchDependency(context.Context, Dependency) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(f)), nil
+}
+
+func objectsOf(t *testing.T, r *Rendered) []*unstructured.Unstructured {
+	t.Helper()
+	objects, err := r.Objects()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
 }

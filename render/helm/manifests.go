@@ -24,44 +24,113 @@ import (
 // separator splits the output of a template into documents, as Helm does.
 var separator = regexp.MustCompile(`(?:^|\s*\n)---\s*`)
 
+// document is one document of a template's output. Its object is decoded when it
+// is asked for, or at once where its text does not tell its kind plainly.
 type document struct {
-	file, text string
-	object     *unstructured.Unstructured
+	file, text, kind string
 }
 
-// sortOut reads the files and puts what they hold where it belongs.
+// sortOut splits the files and puts what they hold where it belongs.
 func (c *Chart) sortOut(files map[string]string, out *Rendered) error {
-	var docs []document
 	for _, file := range slices.Sorted(mapsKeys(files)) {
 		for _, text := range splitOutput(files[file]) {
 			d := document{file: file, text: strings.TrimSpace(text)}
 			if d.text == "" {
 				continue
 			}
-			var err error
-			if d.object, err = c.decoded.get(d.text); err != nil {
-				return &Error{Op: "template", Ref: c.ref(), File: file, Err: fmt.Errorf("%w: its output: %w", ErrManifest, err)}
-			}
-			if hook, ok := asHook(d); ok {
-				out.addHook(hook)
-			} else {
-				docs = append(docs, d)
+			if err := c.sortDocument(d, out); err != nil {
+				return err
 			}
 		}
 	}
-	docs = slices.DeleteFunc(docs, func(d document) bool { return isUnknownHook(d.object) })
-	sortByKind(docs)
+	sortByKind(out.docs)
 	var manifest strings.Builder
-	for _, d := range docs {
-		fmt.Fprintf(&manifest, "---\n# Source: %s\n%s\n", d.file, d.text)
-		if d.object != nil {
-			out.Objects = append(out.Objects, flat(d.object)...)
-		}
+	for _, d := range out.docs {
+		manifest.WriteString("---\n# Source: " + d.file + "\n" + d.text + "\n")
 	}
-	out.Manifest = manifest.String()
+	out.Manifest, out.chart = manifest.String(), c
 	sortHooks(out.Hooks)
 	sortHooks(out.Tests)
 	return nil
+}
+
+func (c *Chart) sortDocument(d document, out *Rendered) error {
+	var plain bool
+	if d.kind, plain = plainKind(d.text); plain {
+		out.docs = append(out.docs, d)
+		return nil
+	}
+	obj, err := c.decode(d)
+	if err != nil {
+		return err
+	}
+	if obj == nil { // only comments, which Helm keeps
+		out.docs = append(out.docs, d)
+		return nil
+	}
+	d.kind = obj.GetKind()
+	if hook, ok := asHook(d.file, obj); ok {
+		out.addHook(hook)
+	} else if obj.GetAnnotations()[release.HookAnnotation] == "" {
+		out.docs = append(out.docs, d)
+	}
+	return nil
+}
+
+// plainKind finds the kind of a document in block style by its text alone. ok is
+// false where there is any doubt, and for what may be a hook.
+func plainKind(text string) (kind string, ok bool) {
+	if strings.Contains(text, "helm.sh/hook") || strings.ContainsRune(text, '\t') {
+		return "", false
+	}
+	for line := range strings.SplitSeq(text, "\n") {
+		if line == "" || line[0] == ' ' || line[0] == '#' || line[0] == '-' {
+			continue
+		}
+		if line[0] == '{' || line[0] == '"' || line[0] == '\'' || line[0] == '?' || line[0] == '%' {
+			return "", false
+		}
+		if v, found := strings.CutPrefix(line, "kind:"); found {
+			if kind != "" {
+				return "", false
+			}
+			kind = strings.TrimSpace(v)
+		}
+	}
+	return kind, isName.MatchString(kind)
+}
+
+var isName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
+
+func (c *Chart) decode(d document) (*unstructured.Unstructured, error) {
+	obj, err := c.decoded.get(d.text)
+	if err != nil {
+		return nil, &Error{Op: "template", Ref: c.ref(), File: d.file, Err: fmt.Errorf("%w: its output: %w", ErrManifest, err)}
+	}
+	return obj, nil
+}
+
+// Objects decodes what is to be installed, in its order. The objects belong to the
+// caller; each call decodes anew. It fails with ErrManifest, naming the template,
+// where one gave no YAML or no object.
+func (r *Rendered) Objects() ([]*unstructured.Unstructured, error) {
+	var out []*unstructured.Unstructured
+	if r.changed {
+		for _, o := range r.objects {
+			out = append(out, o.DeepCopy())
+		}
+		return out, nil
+	}
+	for _, d := range r.docs {
+		obj, err := r.chart.decode(d)
+		if err != nil {
+			return nil, err
+		}
+		if obj != nil {
+			out = append(out, flat(obj)...)
+		}
+	}
+	return out, nil
 }
 
 func splitOutput(text string) []string {
@@ -106,14 +175,8 @@ func place(kind string) int {
 // sortByKind orders as Helm installs: by kind, kinds it does not know last and by
 // name.
 func sortByKind(docs []document) {
-	kind := func(d document) string {
-		if d.object == nil {
-			return ""
-		}
-		return d.object.GetKind()
-	}
 	sort.SliceStable(docs, func(i, j int) bool {
-		a, b := kind(docs[i]), kind(docs[j])
+		a, b := docs[i].kind, docs[j].kind
 		if place(a) == len(installOrder) && place(b) == len(installOrder) {
 			return a < b
 		}
@@ -121,21 +184,14 @@ func sortByKind(docs []document) {
 	})
 }
 
-func isUnknownHook(o *unstructured.Unstructured) bool {
-	return o != nil && o.GetAnnotations()[release.HookAnnotation] != ""
-}
-
 // asHook reads the hook annotations. ok is false for what is no hook, and for one
 // with an event that Helm does not know, which Helm drops.
-func asHook(d document) (Hook, bool) {
-	if d.object == nil {
-		return Hook{}, false
-	}
-	a := d.object.GetAnnotations()
+func asHook(file string, obj *unstructured.Unstructured) (Hook, bool) {
+	a := obj.GetAnnotations()
 	if a[release.HookAnnotation] == "" {
 		return Hook{}, false
 	}
-	h := Hook{Object: d.object, Path: d.file}
+	h := Hook{Object: obj, Path: file}
 	for e := range strings.SplitSeq(a[release.HookAnnotation], ",") {
 		e = strings.ToLower(strings.TrimSpace(e))
 		if e == "test-success" {

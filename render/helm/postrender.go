@@ -41,11 +41,14 @@ func (p PostRender) apply(ctx context.Context, c *Chart, r *Rendered) error {
 	if p.isZero() {
 		return nil
 	}
-	objects, err := p.Run(ctx, r.Objects)
+	objects, err := r.Objects()
 	if err != nil {
+		return err
+	}
+	if objects, err = p.Run(ctx, objects); err != nil {
 		return &Error{Op: "postrender", Ref: c.ref(), Err: err}
 	}
-	r.Objects = objects
+	r.objects, r.changed = objects, true
 	r.Manifest, err = ManifestOf(objects)
 	return err
 }

@@ -105,10 +105,8 @@ type Hook struct {
 	DeletePolicies []string
 }
 
-// Rendered is what a chart gives.
+// Rendered is what a chart gives. See Objects for what is to be installed.
 type Rendered struct {
-	// Objects in the order of installation.
-	Objects []*unstructured.Unstructured
 	// CRDs are the objects of the folders crds/. What is there and is no
 	// CustomResourceDefinition is left out, as are CRDs of disabled subcharts.
 	CRDs []*unstructured.Unstructured
@@ -116,10 +114,16 @@ type Rendered struct {
 	Hooks, Tests []Hook
 	// Notes is the text of NOTES.txt.
 	Notes string
-	// Manifest is the text of Objects as Helm keeps it in a release.
+	// Manifest is the text of what is to be installed, as Helm keeps it in a
+	// release.
 	Manifest string
 	// Values are those that the templates saw.
 	Values map[string]any
+
+	chart   *Chart
+	docs    []document
+	objects []*unstructured.Unstructured // after post-rendering
+	changed bool
 }
 
 // Template renders a chart. It is pure: offline, unless Options.Lookup is not,

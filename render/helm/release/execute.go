@@ -72,7 +72,11 @@ func (m *Machine) preflight(ctx context.Context, op *operation, s Spec, upgrade 
 		return nil, err
 	}
 	o.KubeVersion, o.APIVersions = v.GitVersion, versions
-	return helm.Template(ctx, s.Chart, o)
+	out, err := helm.Template(ctx, s.Chart, o)
+	if err == nil {
+		_, err = out.Objects()
+	}
+	return out, err
 }
 
 func (m *Machine) install(ctx context.Context, op *operation, s Spec) error {

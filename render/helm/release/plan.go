@@ -79,7 +79,11 @@ func (m *Machine) planChart(ctx context.Context, op *operation, s Spec, p *Plan)
 			return err
 		}
 	}
-	if p.Changes, err = changes(have, out.Objects); err != nil {
+	want, err := out.Objects()
+	if err != nil {
+		return err
+	}
+	if p.Changes, err = changes(have, want); err != nil {
 		return err
 	}
 	for _, event := range map[bool][]string{true: {"pre-upgrade", "post-upgrade"}, false: {"pre-install", "post-install"}}[upgrade] {
