@@ -64,6 +64,7 @@ func (s *scanner) objects(root string, o Options) ([]*unstructured.Unstructured,
 	if objects, size, ok := s.short(root, o); ok && s.tree.failure == nil {
 		return objects, size, nil
 	}
+	s.flatten(root)
 	m, err := runLibrary(s.tree, root, o, s.ownSchema)
 	if err == nil {
 		err = s.tree.failure

@@ -35,6 +35,7 @@ type scanner struct {
 	// another kustomization does more.
 	lists   map[string][]string
 	complex bool
+	origins bool // origins or transformers are to be annotated
 	// ownSchema says that a kustomization brings its own OpenAPI schema.
 	ownSchema bool
 }
@@ -142,6 +143,7 @@ func (s *scanner) kustomization(ctx context.Context, dir, file string, k *types.
 	if len(k.OpenAPI) > 0 {
 		s.ownSchema = true
 	}
+	s.origins = s.origins || len(k.BuildMetadata) > 0
 	if onlyLists(k) {
 		s.lists[dir] = append(slices.Clone(k.Resources), k.Bases...)
 	} else {

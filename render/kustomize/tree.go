@@ -25,6 +25,8 @@ type tree struct {
 	mounts   map[string]fs.FS
 	overlay  map[string][]byte // replaces or adds files, by virtual path
 	contents map[string][]byte
+	paths    map[string]resolved
+	folders  map[string][]byte // folders that are read like one manifest
 	limits   Limits
 	left     int64
 	// failure is the first error that must not be lost in the library's
@@ -39,7 +41,7 @@ type tree struct {
 func newTree(alive func() error, fsys fs.FS, l Limits) *tree {
 	return &tree{
 		alive: alive, mounts: map[string]fs.FS{artifactRoot: fsys},
-		overlay: map[string][]byte{}, contents: map[string][]byte{},
+		overlay: map[string][]byte{}, contents: map[string][]byte{}, folders: map[string][]byte{}, paths: map[string]resolved{},
 		limits: l, left: l.TotalSize,
 	}
 }
@@ -66,17 +68,34 @@ func display(p string) string {
 	return strings.TrimPrefix(p, artifactRoot+"/")
 }
 
+// resolved is what resolve found: a build looks at the same paths again and again.
+type resolved struct {
+	real string
+	info fs.FileInfo
+	err  error
+}
+
 // resolve follows symbolic links and returns the virtual path without any, and
 // what is there.
 func (t *tree) resolve(p string) (string, fs.FileInfo, error) {
+	p = path.Clean(p)
+	if data, ok := t.overlay[p]; ok {
+		return p, overlayInfo{name: path.Base(p), size: int64(len(data))}, nil
+	}
+	r, ok := t.paths[p]
+	if !ok {
+		r.real, r.info, r.err = t.lookUp(p)
+		t.paths[p] = r
+	}
+	return r.real, r.info, r.err
+}
+
+func (t *tree) lookUp(p string) (string, fs.FileInfo, error) {
 	root, name, err := t.mountOf(p)
 	if err != nil {
 		return "", nil, t.hard(err)
 	}
 	p = path.Join(root, name)
-	if data, ok := t.overlay[p]; ok {
-		return p, overlayInfo{name: path.Base(p), size: int64(len(data))}, nil
-	}
 	fsys := t.mounts[root]
 	if links, ok := fsys.(fs.ReadLinkFS); ok {
 		if name, err = followLinks(links, name); err != nil {
@@ -155,6 +174,9 @@ func (t *tree) read(p string) ([]byte, error) {
 		return data, nil
 	}
 	if data, ok := t.contents[real]; ok {
+		return data, nil
+	}
+	if data := t.folders[real]; data != nil && info.IsDir() {
 		return data, nil
 	}
 	if !info.Mode().IsRegular() {
