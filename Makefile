@@ -59,6 +59,9 @@ bench: $(GITOPSKIT_LOCALCLUSTER) ## run the benchmarks, ours and those against p
 	@set -e; for m in $(CODE); do echo "==> benchmarks in $$m"; \
 	  (cd $$m && $(GO) test -run='^$$' -bench=. -benchmem -timeout=2h $(TESTFLAGS) ./...); done
 
+bench-render: ## rendering against fluxcd/pkg/kustomize and Helm; fails where a promise is not kept
+	@cd bench && $(GO) run ./render
+
 bench-%: $(GITOPSKIT_LOCALCLUSTER) ## run one folder of bench/, as in bench-ssa
 	@cd bench && $(GO) test -run='^$$' -bench=. -benchmem -timeout=2h $(TESTFLAGS) ./$*/...
 
