@@ -95,19 +95,21 @@ func (c *Cache) Get(key string) (*Tree, bool) {
 }
 
 // Put keeps what fill writes into the folder it is given, which does not exist
-// yet.
-func (c *Cache) Put(key string, note any, fill func(dir string) error) (*Tree, error) {
+// yet. The digests of files that fill returns are taken for true; others are
+// computed.
+func (c *Cache) Put(key string, note any, fill func(dir string) (digests map[string]string, err error)) (*Tree, error) {
 	temp, err := os.MkdirTemp(c.dir, incoming)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
 	inside := filepath.Join(temp, content)
-	if err := fill(inside); err != nil {
+	digests, err := fill(inside)
+	if err != nil {
 		return nil, err
 	}
 	m := manifest{Key: key}
-	if m.Files, err = scan(inside); err != nil {
+	if m.Files, err = scan(inside, digests); err != nil {
 		return nil, err
 	}
 	if m.Note, err = json.Marshal(note); err != nil {
@@ -155,7 +157,7 @@ func (c *Cache) Sweep(unused time.Duration) error {
 	return nil
 }
 
-func scan(dir string) ([]File, error) {
+func scan(dir string, digests map[string]string) ([]File, error) {
 	var out []File
 	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || name == dir {
@@ -173,7 +175,9 @@ func scan(dir string) ([]File, error) {
 		switch {
 		case info.Mode().IsRegular():
 			f.Size = info.Size()
-			f.Digest, err = digestOf(name)
+			if f.Digest = digests[f.Path]; f.Digest == "" {
+				f.Digest, err = digestOf(name)
+			}
 		case info.Mode()&fs.ModeSymlink != 0:
 			f.Target, err = os.Readlink(name)
 		}

@@ -17,6 +17,8 @@ import (
 type ExtractOptions struct {
 	// Limits bounds what is read.
 	Limits Limits
+	// Digests fills Stats.Digests.
+	Digests bool
 	// SkipLinks leaves symbolic and hard links out instead of making them.
 	SkipLinks bool
 }
@@ -28,6 +30,9 @@ type Stats struct {
 	Files, Folders, Links int
 	// Bytes is the length of all files together.
 	Bytes int64
+	// Digests holds "sha256:" and 64 hex digits for each file by its path, if
+	// ExtractOptions.Digests asks for it; hard links are not in it.
+	Digests map[string]string
 }
 
 // Extract unpacks a tar.gz stream into the folder dir, which must not exist or
@@ -51,7 +56,7 @@ func Extract(ctx context.Context, r io.Reader, dir string, opts ExtractOptions) 
 		return Stats{}, fail("extract", "", err)
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
-	stats, err := extractInto(ctx, r, temp, limits, opts.SkipLinks)
+	stats, err := extractInto(ctx, r, temp, limits, opts)
 	if err != nil {
 		return Stats{}, err
 	}
@@ -67,15 +72,18 @@ func Extract(ctx context.Context, r io.Reader, dir string, opts ExtractOptions) 
 	return stats, nil
 }
 
-func extractInto(ctx context.Context, r io.Reader, dir string, limits Limits, skipLinks bool) (Stats, error) {
+func extractInto(ctx context.Context, r io.Reader, dir string, limits Limits, opts ExtractOptions) (Stats, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return Stats{}, fail("extract", "", err)
 	}
 	defer root.Close()
 	x := &extractor{
-		root: root, skipLinks: skipLinks,
+		root: root, skipLinks: opts.SkipLinks,
 		kinds: map[string]byte{}, links: map[string]string{},
+	}
+	if opts.Digests {
+		x.stats.Digests = map[string]string{}
 	}
 	if err := eachEntry(ctx, r, limits, x.entry); err != nil {
 		return Stats{}, err

@@ -2,8 +2,11 @@ package archive
 
 import (
 	"archive/tar"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -19,6 +22,7 @@ type extractor struct {
 	kinds     map[string]byte   // what was made at a path: tar.TypeReg, TypeDir or TypeSymlink
 	links     map[string]string // targets of symbolic links
 	stats     Stats
+	buf       []byte
 }
 
 func (x *extractor) entry(hdr *tar.Header, r io.Reader) error {
@@ -105,7 +109,13 @@ func (x *extractor) file(name string, hdr *tar.Header, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	n, err := io.Copy(f, r)
+	var w io.Writer = f
+	var h hash.Hash
+	if x.stats.Digests != nil {
+		h = sha256.New()
+		w = io.MultiWriter(f, h)
+	}
+	n, err := io.CopyBuffer(w, struct{ io.Reader }{r}, x.buffer())
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
@@ -119,7 +129,18 @@ func (x *extractor) file(name string, hdr *tar.Header, r io.Reader) error {
 	x.kinds[name] = tar.TypeReg
 	x.stats.Files++
 	x.stats.Bytes += n
+	if h != nil {
+		x.stats.Digests[name] = "sha256:" + hex.EncodeToString(h.Sum(nil))
+	}
 	return nil
+}
+
+// buffer is what files are copied with, one after the other.
+func (x *extractor) buffer() []byte {
+	if x.buf == nil {
+		x.buf = make([]byte, 256<<10)
+	}
+	return x.buf
 }
 
 func (x *extractor) symlink(name, target string) error {

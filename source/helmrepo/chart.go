@@ -126,7 +126,9 @@ func (c *Chart) download(ctx context.Context, v ChartVersion, key string) (*tree
 			return nil, err
 		}
 	}
-	return c.repo.charts.Put(key, note, func(dir string) error { return unpackFile(ctx, file, dir, c.opts.Name) })
+	return c.repo.charts.Put(key, note, func(dir string) (map[string]string, error) {
+		return nil, unpackFile(ctx, file, dir, c.opts.Name)
+	})
 }
 
 // file downloads to a temporary file.

@@ -334,34 +334,40 @@ func (s *Source) download(ctx context.Context, digest string) (*treecache.Tree, 
 	if err != nil {
 		return nil, err
 	}
-	return s.opts.Cache.trees.Put(s.key(digest), m.Annotations, func(dir string) error {
+	return s.opts.Cache.trees.Put(s.key(digest), m.Annotations, func(dir string) (map[string]string, error) {
 		r, err := layer.Compressed()
 		if err != nil {
-			return err
+			return nil, err
 		}
-		defer r.Close()
-		return s.unpack(ctx, &wholeReader{r: r, left: desc.Size}, dir)
+		ahead := readAhead(&wholeReader{r: r, left: desc.Size})
+		defer func() {
+			_ = r.Close() // ends a read that waits
+			_ = ahead.Close()
+		}()
+		return s.unpack(ctx, ahead, dir, desc.Digest.String())
 	})
 }
 
-// unpack reads the layer to its end, so that its digest is checked.
-func (s *Source) unpack(ctx context.Context, r io.Reader, dir string) error {
+// unpack reads the layer to its end, so that its digest is checked, and returns
+// the digests of the files.
+func (s *Source) unpack(ctx context.Context, r io.Reader, dir, digest string) (map[string]string, error) {
 	if s.opts.Layer.Operation == Copy {
 		if err := os.Mkdir(dir, 0o700); err != nil {
-			return err
+			return nil, err
 		}
 		f, err := os.OpenFile(filepath.Join(dir, s.opts.Layer.FileName), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644) //nolint:gosec // readable
 		if err != nil {
-			return err
+			return nil, err
 		}
-		_, err = io.Copy(f, r)
-		return errors.Join(err, f.Close())
+		_, err = io.CopyBuffer(struct{ io.Writer }{f}, r, make([]byte, aheadChunk))
+		return map[string]string{s.opts.Layer.FileName: digest}, errors.Join(err, f.Close())
 	}
-	if _, err := archive.Extract(ctx, r, dir, archive.ExtractOptions{Limits: s.opts.Limits}); err != nil {
-		return err
+	stats, err := archive.Extract(ctx, r, dir, archive.ExtractOptions{Limits: s.opts.Limits, Digests: true})
+	if err != nil {
+		return nil, err
 	}
-	_, err := io.Copy(io.Discard, r)
-	return err
+	_, err = io.Copy(io.Discard, r)
+	return stats.Digests, err
 }
 
 // wholeReader fails if the layer does not have the announced size.
