@@ -71,12 +71,17 @@ func (r *run) do(ctx context.Context) error {
 		r.validate(ctx)
 	}
 	if stopped(ctx) || !r.mayGoOn() {
+		r.rehearsed()
 		return nil
 	}
 	if err := r.checkPrune(); err != nil {
 		return err
 	}
+	if err := r.expected(); err != nil {
+		return err
+	}
 	if r.opts.DryRun {
+		r.rehearsed()
 		return r.rehearsePrune(ctx)
 	}
 	if err := r.writeAhead(ctx); err != nil {

@@ -70,6 +70,11 @@ type ApplyOptions struct {
 	// The result says what would have been done.
 	DryRun bool
 
+	// Expect makes Apply fail with ErrPlanOutdated, before anything is written,
+	// if the set or the cluster is no longer what this plan was made for. Default:
+	// whatever has to be done is done.
+	Expect *Plan
+
 	// Wait waits, after everything was applied, until all objects are ready, for
 	// at most WaitTimeout. Default of WaitTimeout: 5 minutes.
 	Wait        bool
