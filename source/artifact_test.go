@@ -166,3 +166,29 @@ func TestInclude(t *testing.T) {
 		}
 	}
 }
+
+func TestFromFS(t *testing.T) {
+	tree := fstest.MapFS{
+		"a.yaml": {Data: []byte("a"), Mode: 0o644}, "bin/run": {Data: []byte("#!"), Mode: 0o755},
+		".git/HEAD": {Data: []byte("x")}, ".gitignore": {Data: []byte("x")}, "logo.png": {Data: []byte("p")},
+	}
+	all, err := source.FromFS(tree, "r", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range all.Entries() {
+		names = append(names, e.Path)
+	}
+	if got := strings.Join(names, " "); got != ".gitignore a.yaml bin bin/run logo.png" {
+		t.Error(got)
+	}
+	some, err := source.FromFS(tree, "r", archive.NewIgnore(archive.IgnoreOptions{}))
+	if err != nil || len(some.Entries()) != 3 {
+		t.Errorf("%v, %v", some.Entries(), err)
+	}
+	d, err := source.Diff(some, all)
+	if err != nil || len(d) != 2 {
+		t.Errorf("%v, %v", d, err)
+	}
+}

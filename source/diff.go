@@ -10,11 +10,11 @@ import (
 type DifferenceKind string
 
 const (
-	// Added: only the second has it.
+	// Added means that only the second has it.
 	Added DifferenceKind = "added"
-	// Removed: only the first has it.
+	// Removed means that only the first has it.
 	Removed DifferenceKind = "removed"
-	// Changed: both have it, with other content, kind or executable bit.
+	// Changed means that both have it, with other content, kind or executable bit.
 	Changed DifferenceKind = "changed"
 )
 

@@ -39,10 +39,10 @@ func build(t testing.TB, pkg string) string {
 	key := sha256.Sum256(append(sums, runtime.Version()...))
 	dir := filepath.Join(cache, "gitopskit-testservers", hex.EncodeToString(key[:8]))
 	program := filepath.Join(dir, filepath.Base(pkg))
-	if _, err := os.Stat(program); err == nil {
+	if _, err := os.Stat(program); err == nil { //nolint:gosec // the user's own cache folder
 		return program
 	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil { //nolint:gosec // as above
 		t.Fatal(err)
 	}
 	temp := program + ".building-" + hex.EncodeToString(key[8:12]) + "-" + filepath.Base(t.TempDir())
@@ -51,7 +51,7 @@ func build(t testing.TB, pkg string) string {
 	cmd.Dir, cmd.Env, cmd.Stderr = module, append(os.Environ(), "GOWORK=off"), &out
 	err = cmd.Run()
 	parts.Require(t, pkg, err == nil, "go build in internal/testservers: "+out.String())
-	if err := os.Rename(temp, program); err != nil {
+	if err := os.Rename(temp, program); err != nil { //nolint:gosec // as above
 		t.Fatal(err)
 	}
 	return program

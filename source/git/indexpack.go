@@ -217,7 +217,7 @@ func (x *indexer) body(rec *indexed, size int64) error {
 		return x.bad(rec, err)
 	}
 	var h hash.Hash
-	var w io.Writer = io.Discard
+	w := io.Discard
 	if rec.kind != typeOfsDelta && rec.kind != typeRefDelta {
 		h = x.newHash()
 		_, _ = fmt.Fprintf(h, "%s %d\x00", kindName(rec.kind), size)

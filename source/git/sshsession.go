@@ -143,7 +143,7 @@ func (s *sshSession) ReceivePack(ctx context.Context, req *packp.ReferenceUpdate
 	if err := s.in.Close(); err != nil {
 		return nil, s.broken(ctx, err)
 	}
-	var r io.Reader = s.out
+	r := s.out
 	if req.Capabilities.Supports(capability.Sideband64k) {
 		d := sideband.NewDemuxer(sideband.Sideband64k, s.out)
 		d.Progress = req.Progress

@@ -13,11 +13,11 @@ import (
 type VerifyMode string
 
 const (
-	// VerifyHEAD: the commit. It is the default.
+	// VerifyHEAD means the commit. It is the default.
 	VerifyHEAD VerifyMode = "HEAD"
-	// VerifyTag: the annotated tag; the reference must be a tag or a range.
+	// VerifyTag means the annotated tag; the reference must be a tag or a range.
 	VerifyTag VerifyMode = "Tag"
-	// VerifyTagAndHEAD: both.
+	// VerifyTagAndHEAD means both.
 	VerifyTagAndHEAD VerifyMode = "TagAndHEAD"
 )
 

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"hash"
 	"io"
 	"maps"
 	"os"
@@ -168,7 +167,7 @@ func diffID(r io.Reader) (v1.Hash, error) {
 	if err != nil {
 		return v1.Hash{}, err
 	}
-	var h hash.Hash = sha256.New()
+	h := sha256.New()
 	if _, err := io.Copy(h, gz); err != nil { //nolint:gosec // our own archive
 		return v1.Hash{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sort"
@@ -225,7 +226,7 @@ func (c *Client) digest(ctx context.Context, ref name.Reference) (string, error)
 		return head.Digest.String(), nil
 	}
 	var te *transport.Error
-	if ctx.Err() != nil || errors.As(err, &te) && te.StatusCode == 401 {
+	if ctx.Err() != nil || errors.As(err, &te) && te.StatusCode == http.StatusUnauthorized {
 		return "", err
 	}
 	got, err := remote.Get(ref, opts...)

@@ -48,7 +48,7 @@ func fetchAndStore(dir, url string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("ready")
+	fmt.Fprintln(os.Stdout, "ready")
 	for i := 0; ; i++ {
 		src, err := git.New(git.Options{URL: url, Reference: git.Reference{Branch: fmt.Sprint("b", i%5)}, Mirrors: mirrors})
 		if err != nil {
