@@ -62,6 +62,9 @@ bench: $(GITOPSKIT_LOCALCLUSTER) ## run the benchmarks, ours and those against p
 bench-render: ## rendering against fluxcd/pkg/kustomize and Helm; fails where a promise is not kept
 	@cd bench && $(GO) run ./render
 
+compat-sops: ## check that SOPS itself and render/sops read each other's files (builds the SDKs of clouds: minutes)
+	@cd bench/sops && GOWORK=off $(GO) test -count=1 ./...
+
 bench-%: $(GITOPSKIT_LOCALCLUSTER) ## run one folder of bench/, as in bench-ssa
 	@cd bench && $(GO) test -run='^$$' -bench=. -benchmem -timeout=2h $(TESTFLAGS) ./$*/...
 

@@ -73,6 +73,9 @@ func (w *walker) mapping(n *yaml.Node, path []string) (*yaml.Node, error) {
 		if err != nil {
 			return nil, err
 		}
+		if newValue.Tag == commentTag {
+			newValue = encode(newValue.Value)
+		}
 		if value.Kind == yaml.ScalarNode {
 			w.comments(value, newValue, path)
 		}
@@ -84,18 +87,33 @@ func (w *walker) mapping(n *yaml.Node, path []string) (*yaml.Node, error) {
 func (w *walker) sequence(n *yaml.Node, path []string) (*yaml.Node, error) {
 	out := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
 	w.comments(n, out, path)
+	var head []string
 	for _, item := range n.Content {
 		v, err := w.node(item, path)
 		if err != nil {
 			return nil, err
 		}
+		if v.Tag == commentTag { // SOPS writes comments in lists as items
+			head = append(head, "#"+v.Value)
+			continue
+		}
 		if item.Kind == yaml.ScalarNode {
 			w.comments(item, v, path)
 		}
+		if len(head) > 0 {
+			v.HeadComment = strings.TrimSuffix(strings.Join(head, "\n")+"\n"+v.HeadComment, "\n")
+			head = nil
+		}
 		out.Content = append(out.Content, v)
+	}
+	if len(head) > 0 {
+		out.FootComment = strings.Join(head, "\n")
 	}
 	return out, nil
 }
+
+// commentTag marks an item of a list that is a comment.
+const commentTag = "!comment"
 
 func (w *walker) scalar(n *yaml.Node, path []string) (*yaml.Node, error) {
 	var v any
@@ -123,7 +141,7 @@ func (w *walker) scalar(n *yaml.Node, path []string) (*yaml.Node, error) {
 		return nil, w.at(path, err)
 	}
 	if c, ok := v.(comment); ok {
-		return encode(string(c)), nil
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: commentTag, Value: string(c)}, nil
 	}
 	return encode(v), nil
 }
