@@ -1,0 +1,140 @@
+package git_test
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/gitopskit/gitopskit/internal/gitserver"
+	"github.com/gitopskit/gitopskit/source"
+	"github.com/gitopskit/gitopskit/source/git"
+)
+
+// object writes an object that git itself would refuse to make.
+func object(t *testing.T, repo *gitserver.Repo, kind string, raw []byte) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "git", "--git-dir="+repo.Dir, "hash-object", "-t", kind, "-w", "--literally", "--stdin")
+	cmd.Stdin = strings.NewReader(string(raw))
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func rawTree(t *testing.T, repo *gitserver.Repo, entries ...[3]string) string {
+	t.Helper()
+	var raw []byte
+	for _, e := range entries {
+		id, err := hex.DecodeString(e[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw = append(raw, e[0]+" "+e[1]+"\x00"...)
+		raw = append(raw, id...)
+	}
+	return object(t, repo, "tree", raw)
+}
+
+func TestHostileTrees(t *testing.T) {
+	srv := gitserver.New(t, gitserver.Options{})
+	repo := srv.Repo("app")
+	repo.Commit(map[string]string{"a": "1"})
+	blob := object(t, repo, "blob", []byte("x"))
+	bomb := rawTree(t, repo, [3]string{"100644", "f", blob})
+	for range 12 {
+		var ten [][3]string
+		for i := range 10 {
+			ten = append(ten, [3]string{"40000", fmt.Sprint(i), bomb})
+		}
+		bomb = rawTree(t, repo, ten...)
+	}
+	inner := rawTree(t, repo, [3]string{"100644", "x", blob})
+	for name, c := range map[string]struct {
+		tree string
+		is   error
+	}{
+		"parent":        {rawTree(t, repo, [3]string{"100644", "..", blob}), source.ErrUnsafe},
+		"parent folder": {rawTree(t, repo, [3]string{"40000", "..", inner}), source.ErrUnsafe},
+		"slash":         {rawTree(t, repo, [3]string{"100644", "../../x", blob}), source.ErrUnsafe},
+		"absolute":      {rawTree(t, repo, [3]string{"100644", "/etc/x", blob}), source.ErrUnsafe},
+		"backslash":     {rawTree(t, repo, [3]string{"100644", `a\b`, blob}), source.ErrUnsafe},
+		"Git's, odd":    {rawTree(t, repo, [3]string{"40000", ".GIT", inner}), source.ErrUnsafe},
+		"Git's on HFS+": {rawTree(t, repo, [3]string{"40000", ".g\u200cit", inner}), source.ErrUnsafe},
+		"Git's on NTFS": {rawTree(t, repo, [3]string{"40000", "git~1", inner}), source.ErrUnsafe},
+		"name twice":    {rawTree(t, repo, [3]string{"100644", "x", blob}, [3]string{"120000", "x", blob}), source.ErrInvalid},
+		"unknown mode":  {rawTree(t, repo, [3]string{"060000", "dev", blob}), source.ErrCorrupt},
+		"a bomb":        {bomb, source.ErrTooLarge},
+		"Git's folder":  {rawTree(t, repo, [3]string{"40000", ".git", inner}, [3]string{"100644", "y", blob}), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sha := object(t, repo, "commit", []byte("tree "+c.tree+"\nauthor A <a@x> 1 +0000\ncommitter A <a@x> 1 +0000\n\nm\n"))
+			repo.Git("update-ref", "refs/heads/hostile", sha)
+			s := open(t, git.Options{URL: repo.URL(), Reference: git.Reference{Branch: "hostile"}, MaxFiles: 10_000})
+			rev, err := s.Resolve(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := s.Fetch(t.Context(), rev)
+			if c.is == nil {
+				if err != nil || files(t, a)["y"] != "x" || len(files(t, a)) != 1 {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			wantError(t, err, c.is)
+		})
+	}
+}
+
+func TestEndlessServers(t *testing.T) {
+	endless := func(head string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			_, _ = w.Write([]byte(head))
+			line := []byte(strings.Repeat("003d0000000000000000000000000000000000000000 refs/heads/x\n", 1000))
+			for r.Context().Err() == nil {
+				if _, err := w.Write(line); err != nil {
+					return
+				}
+			}
+		}
+	}
+	for name, h := range map[string]http.HandlerFunc{
+		"references": endless("001e# service=git-upload-pack\n0000"),
+		"error": func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusInternalServerError)
+			endless("")(w, r)
+		},
+		"redirects": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/x"+r.URL.String(), http.StatusFound)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := httptest.NewServer(h)
+			defer srv.Close()
+			_ = resolveError(t, git.Options{URL: srv.URL + "/x.git", Reference: onMain})
+		})
+	}
+}
+
+func TestPackThatIsTooLarge(t *testing.T) {
+	srv := gitserver.New(t, gitserver.Options{})
+	repo := srv.Repo("app")
+	repo.Commit(map[string]string{"a": strings.Repeat("0123456789", 1000)})
+	m, err := git.OpenMirrors(t.TempDir(), git.MirrorOptions{MaxPackBytes: 64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	s := open(t, git.Options{URL: repo.URL(), Reference: onMain, Mirrors: m})
+	rev, err := s.Resolve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Fetch(t.Context(), rev)
+	wantError(t, err, source.ErrTooLarge, "MaxPackBytes")
+}
