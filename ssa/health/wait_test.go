@@ -1,0 +1,129 @@
+package health_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/restmapper"
+
+	"github.com/gitopskit/gitopskit/internal/testcluster"
+	"github.com/gitopskit/gitopskit/inventory"
+	"github.com/gitopskit/gitopskit/ssa/health"
+)
+
+func TestMain(m *testing.M) { os.Exit(testcluster.Main(m)) }
+
+var deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
+
+type fixture struct {
+	ns     string
+	client dynamic.ResourceInterface
+	waiter *health.Waiter
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	c := testcluster.Shared(t)
+	client, err := dynamic.NewForConfig(c.RESTConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dc, err := discovery.NewDiscoveryClientForConfig(c.RESTConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := health.NewWaiter(c.RESTConfig(), restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(dc)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns := c.Namespace(t)
+	return &fixture{ns: ns, client: client.Resource(deployments).Namespace(ns), waiter: w}
+}
+
+const deployment = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers: [{name: web, image: "web:1"}]
+`
+
+func (f *fixture) create(t *testing.T, manifest string) inventory.Entry {
+	t.Helper()
+	u := object(t, manifest)
+	u.SetNamespace(f.ns)
+	if _, err := f.client.Create(t.Context(), u, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return f.entry(u.GetName())
+}
+
+func (f *fixture) entry(name string) inventory.Entry {
+	return inventory.Entry{Ref: inventory.Ref{Group: "apps", Kind: "Deployment", Namespace: f.ns, Name: name}, Version: "v1"}
+}
+
+func TestWaitEndsWhenAllAreReady(t *testing.T) {
+	f := newFixture(t)
+	e := f.create(t, deployment)
+	config := inventory.Entry{Ref: inventory.Ref{Kind: "ConfigMap", Namespace: f.ns, Name: "needs-no-look"}, Version: "v1"}
+	seen, err := f.waiter.Wait(t.Context(), []inventory.Entry{e, config}, health.WaitOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) != 2 || seen[0].Status != health.Current || seen[1].Status != health.Current {
+		t.Errorf("%v", seen)
+	}
+}
+
+func TestWaitTellsWhatIsMissingDownToTheContainer(t *testing.T) {
+	f := newFixture(t)
+	broken := strings.Replace(deployment, "labels: {app: web}}\n    spec", "labels: {app: web}, annotations: {gitopskit.github.io/pod: crash-loop}}\n    spec", 1)
+	e := f.create(t, broken)
+	_, err := f.waiter.Wait(t.Context(), []inventory.Entry{e, f.entry("absent")}, health.WaitOptions{Timeout: 3 * time.Second})
+	var missing *health.WaitError
+	if !errors.As(err, &missing) || !errors.Is(err, health.ErrTimeout) || len(missing.Missing) != 2 {
+		t.Fatalf("err = %v", err)
+	}
+	for _, want := range []string{"2 of 2", "0 of 1 pods are available", "container web", "absent: NotFound"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not say %q:\n%v", want, err)
+		}
+	}
+}
+
+func TestWaitFailsFastWhereAsked(t *testing.T) {
+	f := newFixture(t)
+	e := f.create(t, strings.Replace(deployment, "replicas: 1", "replicas: 1\n  progressDeadlineSeconds: 1", 1)[0:]+"      nodeSelector: {no: node}\n")
+	started := time.Now()
+	_, err := f.waiter.Wait(t.Context(), []inventory.Entry{e}, health.WaitOptions{FailFast: true, Timeout: time.Minute})
+	if !errors.Is(err, health.ErrFailed) {
+		t.Errorf("err = %v", err)
+	}
+	t.Logf("after %s: %v", time.Since(started), err)
+}
+
+func TestWaitIsStoppedByItsContextAndLeavesNothingRunning(t *testing.T) {
+	f := newFixture(t)
+	before := goleak.IgnoreCurrent()
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := f.waiter.Wait(ctx, []inventory.Entry{f.entry("absent")}, health.WaitOptions{OnChange: func(health.Observation) { cancel() }})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("err = %v", err)
+	}
+	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("golang.org/x/net/http2.(*clientConnReadLoop).run"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"), goleak.IgnoreAnyFunction("net/http/internal/http2.(*clientConnReadLoop).run"))
+}
