@@ -16,7 +16,11 @@ import (
 // commandBuild is what `kustomize build dir` does: the library with the
 // command's options, on disk.
 func commandBuild(dir string, r types.LoadRestrictions) (string, error) {
-	defer schema.own()()
+	acquire := schema.share                                                                                                           // each load of the schema takes a second under the race detector
+	if text, err := os.ReadFile(filepath.Join(dir, "kustomization.yaml")); err == nil && strings.Contains(string(text), "openapi:") { //nolint:gosec // a test's own file
+		acquire = schema.own
+	}
+	defer acquire()()
 	m, err := krusty.MakeKustomizer(&krusty.Options{
 		Reorder:          krusty.ReorderOptionUnspecified,
 		LoadRestrictions: r,

@@ -124,7 +124,8 @@ func throughTexts(m resmap.ResMap) (out []*unstructured.Unstructured, err error)
 func TestConvertEqualsTheLibrary(t *testing.T) {
 	for _, tc := range corpus() {
 		tr := newTree(t.Context().Err, memory(tc.files), Limits{}.withDefaults())
-		m, err := runLibrary(tr, artifactRoot+"/app", Options{}, true)
+		own := strings.Contains(tc.files["app/kustomization.yaml"], "openapi:")
+		m, err := runLibrary(tr, artifactRoot+"/app", Options{}, own)
 		if err != nil {
 			t.Fatal(err)
 		}
