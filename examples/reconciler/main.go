@@ -61,6 +61,13 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.Args = cobra.ArbitraryArgs
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		return usageError{fmt.Errorf("unknown command %q; see 'reconciler --help'", args[0])}
+	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(runCommand(), installCommand(), checkCommand(), demoCommand(), versionCommand())
 	return root
