@@ -33,9 +33,9 @@ type Verify struct {
 // Keys of an artifact's metadata that tell who signed.
 const (
 	// MetadataCommitSigner names the key that signed the commit.
-	MetadataCommitSigner = "gitopskit.dev/commit-signer"
+	MetadataCommitSigner = "gitopskit.github.io/commit-signer"
 	// MetadataTagSigner names the key that signed the tag.
-	MetadataTagSigner = "gitopskit.dev/tag-signer"
+	MetadataTagSigner = "gitopskit.github.io/tag-signer"
 )
 
 func (v *Verify) check(r Reference) error {

@@ -42,7 +42,7 @@ type Chart struct {
 var _ source.Source = (*Chart)(nil)
 
 // MetadataSigner is the key of an artifact's metadata that tells who signed.
-const MetadataSigner = "gitopskit.dev/signer"
+const MetadataSigner = "gitopskit.github.io/signer"
 
 // Chart returns a chart of the repository. It makes no request.
 func (r *Repository) Chart(opts ChartOptions) (*Chart, error) {

@@ -77,7 +77,7 @@ type Verifier interface {
 }
 
 // MetadataSigner is the key of an artifact's metadata that tells who signed.
-const MetadataSigner = "gitopskit.dev/signer"
+const MetadataSigner = "gitopskit.github.io/signer"
 
 // Cache keeps fetched layers in a folder. Many processes may use it.
 type Cache struct{ trees *treecache.Cache }

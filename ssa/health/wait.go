@@ -53,6 +53,10 @@ type WaitOptions struct {
 	// mend it.
 	FailFast bool
 
+	// ReadAll reads objects of kinds without a status too, to see whether they are
+	// there. Default: they are taken for Current, as they are after an apply.
+	ReadAll bool
+
 	// Read reads the status of objects. Default: Evaluate.
 	Read Reader
 
@@ -68,7 +72,8 @@ const defaultTimeout = 5 * time.Minute
 // seen of each, in the order of objects, also where it returns an error: a
 // *WaitError that names what is missing.
 //
-// Kinds without a status by design are not read: they are Current.
+// Kinds without a status by design are not read unless WaitOptions.ReadAll says
+// so: they are Current.
 func (w *Waiter) Wait(ctx context.Context, objects []inventory.Entry, opts WaitOptions) ([]Observation, error) {
 	if opts.Timeout <= 0 {
 		opts.Timeout = defaultTimeout
@@ -224,7 +229,7 @@ func newBoard(objects []inventory.Entry, opts WaitOptions) *board {
 			continue
 		}
 		o := Observation{Ref: e.Ref, Version: e.Version, Report: Report{Status: Unknown, Message: "not seen yet"}}
-		if Static(e.GroupKind()) {
+		if !opts.ReadAll && Static(e.GroupKind()) {
 			o.Report = Report{Status: Current}
 		} else {
 			b.open++
@@ -290,7 +295,7 @@ func (b *board) absent(g group, seen map[inventory.Ref]bool) {
 
 func (b *board) covers(g group, r inventory.Ref) bool {
 	return r.GroupKind() == g.gk && (g.namespace == "" || g.namespace == r.Namespace) &&
-		(g.name == "" || g.name == r.Name) && !Static(g.gk)
+		(g.name == "" || g.name == r.Name) && (b.opts.ReadAll || !Static(g.gk))
 }
 
 // unreadable marks the objects of a group that can't be watched.

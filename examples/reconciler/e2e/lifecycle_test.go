@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -107,6 +108,7 @@ spec: {interval: 1h, prune: true, path: ./base, targetNamespace: $NS, sourceRef:
 }
 
 func TestUnhealthyIsReportedDownToThePodAndAFixEndsTheWait(t *testing.T) {
+	t.Parallel() // it waits for a time-out of half a minute
 	s := newStage(t)
 	repo := gitserver.New(t, gitserver.Options{}).Repo("app")
 	unschedulable := strings.Replace(webApp, "    spec:\n", "    spec:\n      nodeSelector: {no: such-node}\n", 1)
@@ -150,5 +152,35 @@ spec: {interval: 1h, prune: true, path: ./other, targetNamespace: $NS, sourceRef
 	})
 	if got := s.get(configMaps, "moved").GetUID(); got != uid {
 		t.Errorf("the object was deleted and made anew: UID %s, was %s", got, uid)
+	}
+}
+
+func TestHealthChecksWaitForWhatTheyName(t *testing.T) {
+	t.Parallel() // it waits for a time-out of half a minute
+	s := newStage(t)
+	repo := gitserver.New(t, gitserver.Options{}).Repo("app")
+	commit := repo.Commit(map[string]string{"deploy/web.yaml": webApp})
+	s.start()
+	s.source(repo, "./deploy", "healthChecks: [{kind: Deployment, name: web, namespace: $NS}]")
+	s.isReady(commit)
+	s.available("web")
+
+	s.kustomization("./deploy", "timeout: 1s", "healthChecks: [{apiVersion: v1, kind: Secret, name: never, namespace: $NS}, {kind: Deployment, name: absent, namespace: $NS}]")
+	s.fails(kustomizations, "app", "HealthCheckFailed", "Deployment/"+s.ns+"/absent: NotFound", "Secret/"+s.ns+"/never: NotFound")
+}
+
+func TestSIGTERMEndsItInOrder(t *testing.T) {
+	s := newStage(t)
+	repo := gitserver.New(t, gitserver.Options{}).Repo("app")
+	commit := repo.Commit(map[string]string{"deploy/settings.yaml": configMap})
+	s.start()
+	s.source(repo, "./deploy")
+	s.isReady(commit)
+	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-s.exited
+	if code := s.process.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }

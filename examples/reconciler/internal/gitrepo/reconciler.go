@@ -187,6 +187,9 @@ func (r *Reconciler) options(ctx context.Context, repo *api.GitRepository) (git.
 		SparsePaths: repo.Spec.SparseCheckout,
 		Reference:   reference(repo.Spec.Reference),
 	}
+	if !requested(repo) {
+		opts.MaxListingAge = min(listingAge, repo.Spec.Interval.Duration/2)
+	}
 	if repo.Spec.Ignore != nil {
 		opts.Ignore = *repo.Spec.Ignore
 	}
@@ -208,6 +211,16 @@ func (r *Reconciler) options(ctx context.Context, repo *api.GitRepository) (git.
 		opts.Proxy = git.Proxy{URL: string(data["address"]), Username: string(data["username"]), Password: string(data["password"])}
 	}
 	return opts, nil
+}
+
+// listingAge is how old a listing of references may be, so that repositories
+// that come up at about the same time share one.
+const listingAge = 5 * time.Second
+
+// requested reports whether somebody asks to look now.
+func requested(repo *api.GitRepository) bool {
+	at, ok := meta.ReconcileAnnotationValue(repo.Annotations)
+	return ok && at != repo.Status.GetLastHandledReconcileRequest()
 }
 
 func reference(ref *sourcev1.GitRepositoryRef) git.Reference {

@@ -132,8 +132,9 @@ func (u *run) health(applier *ssa.Applier, objects []*unstructured.Unstructured)
 		status.Set(u.ks, meta.HealthyCondition, "Unknown", meta.ProgressingReason, message)
 	}
 	u.waiting = true
+	all := u.ks.Spec.Wait
 	u.r.waits.start(name, key, changed, func(ctx context.Context) error {
-		_, err := applier.Wait(ctx, targets, health.WaitOptions{Timeout: limit})
+		_, err := applier.Wait(ctx, targets, health.WaitOptions{Timeout: limit, ReadAll: !all})
 		return err
 	}, func() { u.r.queue.add(name) })
 	return nil
