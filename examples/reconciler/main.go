@@ -17,7 +17,10 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := command().ExecuteContext(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "reconciler: interrupted")
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "reconciler:", err)
 	}
 	os.Exit(exitCode(err))
