@@ -37,11 +37,11 @@
 // How often: no protocol over a network can deliver exactly once by itself. When
 // the connection breaks between request and answer, or the process ends there,
 // the sender cannot know. What notify does is this.
-//   - A refusal, an answer with an error status or a connection that never came
+//   - A refusal (an error status, but not 502 and 504) or a connection that never came
 //     about, is known not to have been taken, and is tried again as Retry says.
 //   - A delivery in doubt is sent again under the same [Delivery].ID. Where the
-//     destination recognises that ID (PagerDuty, Opsgenie, Alertmanager, Matrix,
-//     NATS JetStream, commit statuses; see [Deduplicator]), each event takes
+//     destination recognises that ID (PagerDuty, Opsgenie, Alertmanager, Matrix, Sentry,
+//     commit statuses and comments; see [Deduplicator]), each event takes
 //     effect there exactly once, or is a dead letter. Elsewhere it arrives at
 //     least once, or is a dead letter.
 //   - With Destination.AtMostOnce a delivery in doubt is not sent again but

@@ -277,7 +277,7 @@ func (j *Journal) compact() error {
 	}
 	// Some systems rename over a closed file only.
 	err = errors.Join(j.file.Close(), os.Rename(temp.Name(), j.path)) //nolint:gosec // our own files
-	f, reopen := os.OpenFile(j.path, os.O_RDWR, 0o600)
+	f, reopen := os.OpenFile(j.path, os.O_RDWR, 0o600)                //nolint:gosec // our own file
 	if reopen == nil {
 		_, reopen = f.Seek(0, io.SeekEnd)
 	}

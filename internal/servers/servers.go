@@ -1,5 +1,6 @@
 // Package servers starts the real servers that tests talk to: the OCI registry
-// of the distribution project, the S3 gateway of Versity and nginx. The first two
+// of the distribution project, the S3 gateway of Versity, nats-server, Alertmanager
+// and nginx. All but the last
 // are built from the module in internal/testservers, so that the root module does
 // not depend on them; their programs are kept in the user's cache folder.
 package servers
