@@ -102,10 +102,7 @@ func take(b *testing.B, s source.Source) *source.Artifact {
 // clone is the peer's way: a fresh shallow clone with a work tree.
 func clone(b *testing.B, repo *gitserver.Repo) string {
 	b.Helper()
-	dir, err := os.MkdirTemp(b.TempDir(), "clone")
-	if err != nil {
-		b.Fatal(err)
-	}
+	dir := b.TempDir()
 	c, err := gogit.NewClient(dir, &fluxgit.AuthOptions{Transport: fluxgit.HTTP}, gogit.WithDiskStorage(), gogit.WithSingleBranch(true))
 	if err != nil {
 		b.Fatal(err)
@@ -189,7 +186,7 @@ func unchanged(b *testing.B, srv *gitserver.Server, repo *gitserver.Repo) {
 	}
 	for b.Loop() {
 		b.StopTimer()
-		time.Sleep(1100 * time.Millisecond) // the last listing becomes too old
+		<-time.After(1100 * time.Millisecond) // the last listing becomes too old
 		srv.Reset()
 		b.StartTimer()
 		var wg sync.WaitGroup

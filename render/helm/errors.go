@@ -23,7 +23,7 @@ var (
 	// ErrManifest: what a template gives is no Kubernetes object.
 	ErrManifest = errors.New("invalid manifest")
 	// ErrKubeVersion: the chart does not allow the cluster's version.
-	ErrKubeVersion = errors.New("Kubernetes version not allowed by the chart")
+	ErrKubeVersion = errors.New("the chart does not allow this version of Kubernetes")
 	// ErrLimit: rendering needs more time or memory than allowed.
 	ErrLimit = errors.New("limit exceeded")
 	// ErrPostRender: the post-renderers failed.
