@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -48,7 +47,7 @@ type stage struct {
 	data    string // the reconciler's storage
 	process *exec.Cmd
 	exited  chan struct{} // closed when process has ended
-	log     *bytes.Buffer
+	log     *logBuffer
 }
 
 func newStage(t *testing.T) *stage {
@@ -65,7 +64,7 @@ func newStage(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	return &stage{
-		t: t, cluster: c, cfg: cfg, client: client, ns: c.Namespace(t), data: t.TempDir(), log: &bytes.Buffer{},
+		t: t, cluster: c, cfg: cfg, client: client, ns: c.Namespace(t), data: t.TempDir(), log: &logBuffer{},
 		mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(dc)),
 	}
 }
