@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -194,6 +195,27 @@ func (c *client) dryCreate(ctx context.Context, o *object, body map[string]any) 
 		Param("fieldManager", c.manager).Param("dryRun", "All").Param("fieldValidation", "Strict").Body(data)
 	_, err = c.do(ctx, req)
 	return err
+}
+
+// serves asks the API server itself, and no cache of discovery, whether it
+// serves a kind. An API that does not answer is an error, not a no.
+func (c *client) serves(ctx context.Context, gvk schema.GroupVersionKind) (bool, error) {
+	path := []string{"apis", gvk.Group, gvk.Version}
+	if gvk.Group == "" {
+		path = []string{"api", gvk.Version}
+	}
+	data, err := c.rest.Get().AbsPath(path...).SetHeader("Accept", "application/json").DoRaw(ctx)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	var list metav1.APIResourceList
+	if err := json.Unmarshal(data, &list); err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Kind == gvk.Kind }), nil
 }
 
 // pacer makes all requests wait when the server says that they are too many,

@@ -231,4 +231,16 @@ func TestUnavailableAPIStopsOnlyWhatNeedsIt(t *testing.T) {
 	if res.Objects[0].Action != ssa.Create || res.Objects[1].Err == nil {
 		t.Errorf("%v", res.Objects)
 	}
+
+	// Its objects are not forgotten: they may be there still.
+	owned := &inventory.Memory{}
+	ref := inventory.Ref{Group: c.ns + ".broken.example.com", Kind: "Gadget", Namespace: c.ns, Name: "g"}
+	if err := owned.Save(t.Context(), inventory.New(inventory.Entry{Ref: ref, Version: "v1"})); err != nil {
+		t.Fatal(err)
+	}
+	res, err = fresh.Apply(t.Context(), nil, ssa.ApplyOptions{Inventory: owned, Prune: true})
+	inv, _ := owned.Load(t.Context())
+	if err == nil || !inv.Has(ref) {
+		t.Errorf("pruned although the API did not answer: %v, %v", err, res.Objects)
+	}
 }

@@ -115,16 +115,32 @@ func (r *run) pruner(ctx context.Context) *pruner {
 		}
 	}
 	for _, e := range r.leaving {
-		p.victims = append(p.victims, p.victim(e))
+		p.victims = append(p.victims, p.victim(ctx, e))
 	}
 	p.look(ctx)
 	return p
 }
 
-func (p *pruner) victim(e inventory.Entry) *victim {
+func (p *pruner) victim(ctx context.Context, e inventory.Entry) *victim {
 	v := &victim{target: target{ref: e.Ref, version: e.Version}, uid: e.UID}
 	v.resource, v.err = p.a.kinds.anyVersion(e.GroupKind(), e.Version)
+	if errors.Is(v.err, ErrUnknownKind) {
+		// Discovery leaves out an API that is unavailable at the moment. Taken for
+		// gone, its objects would be forgotten.
+		if there, err := p.a.client.serves(ctx, e.GVK()); err != nil || there {
+			v.err = fmt.Errorf("the API %s can't be asked: %w", e.GVK().GroupVersion(), orError(err, errStaleDiscovery))
+		}
+	}
 	return v
+}
+
+var errStaleDiscovery = errors.New("discovery does not list this kind, and the API serves it")
+
+func orError(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
 }
 
 // look reads the live side of all victims that are not known.
