@@ -45,11 +45,11 @@ OUT_OF_SIGHT := /(e2e|quickstart|testcluster)$$
 
 race: $(GITOPSKIT_LOCALCLUSTER) ## the same under the race detector, as far as it sees (needs a C compiler)
 	@rc=0; for m in $(CODE); do echo "==> go test -race in $$m"; \
-	  (cd $$m && $(GO) test -race -timeout=$(TIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -vE '$(OUT_OF_SIGHT)')) || rc=1; done; \
+	  (cd $$m && $(GO) test -race -short -timeout=$(TIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -vE '$(OUT_OF_SIGHT)')) || rc=1; done; \
 	echo "==> go test -race of the reconciler in one process"; \
-	  (cd examples && $(GO) test -race -timeout=$(TIMEOUT) $(TESTFLAGS) -run=TestSecondReconcile ./reconciler/e2e) || rc=1; \
+	  (cd examples && $(GO) test -race -short -timeout=$(TIMEOUT) $(TESTFLAGS) -run=TestSecondReconcile ./reconciler/e2e) || rc=1; \
 	echo "==> go test -race in $(APART)"; \
-	  (cd $(APART) && GOWORK=off $(GO) test -race -timeout=$(TIMEOUT) $(TESTFLAGS) ./internal/cluster) || rc=1; exit $$rc
+	  (cd $(APART) && GOWORK=off $(GO) test -race -short -timeout=$(TIMEOUT) $(TESTFLAGS) ./internal/cluster) || rc=1; exit $$rc
 
 lint: $(LINTER) ## run the linters of .golangci.yml over all modules
 	@rc=0; for m in $(CODE); do echo "==> golangci-lint in $$m"; \

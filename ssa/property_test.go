@@ -29,7 +29,11 @@ func TestWhatIsTakenForUnchangedIsUnchanged(t *testing.T) {
 			if watching {
 				w.watching()
 			}
-			for step := range 40 {
+			steps := 40
+			if testing.Short() {
+				steps = 12
+			}
+			for step := range steps {
 				w.changeSet()
 				w.editLive()
 				if !watching && w.r.IntN(4) == 0 {
