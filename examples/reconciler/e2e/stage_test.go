@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gitopskit/gitopskit/internal/gitserver"
+	"github.com/gitopskit/gitopskit/internal/parts"
 	"github.com/gitopskit/gitopskit/internal/testcluster"
 )
 
@@ -269,24 +270,9 @@ func (s *stage) eventually(what string, f func() bool) {
 }
 
 // shared returns a folder of the project's data, or skips the test.
-func shared(t *testing.T, parts ...string) string {
+func shared(t *testing.T, elements ...string) string {
 	t.Helper()
-	root := os.Getenv("GITOPSKIT_SHARED")
-	if root == "" {
-		dir, err := os.Getwd()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for ; root == "" && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-			if _, err := os.Stat(filepath.Join(dir, "shared", "data")); err == nil {
-				root = filepath.Join(dir, "shared")
-			}
-		}
-	}
-	if root == "" {
-		t.Skip("the shared data is not here: set GITOPSKIT_SHARED to the folder that has data/")
-	}
-	return filepath.Join(append([]string{root, "data"}, parts...)...)
+	return filepath.Join(append([]string{parts.SharedData(t)}, elements...)...)
 }
 
 // files reads a folder, for Repo.Commit, below a prefix.
