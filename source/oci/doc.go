@@ -32,7 +32,9 @@
 // layer counts once all of its bytes have its digest, whatever follows the
 // archive in them. A digest that is in the cache costs no request. Credentials
 // go to the registry they are for, matched as a whole name. Plain HTTP is used
-// only for the registries that ClientOptions.Insecure names.
+// only for the registries that ClientOptions.Insecure names. With a Verifier,
+// such as those of the packages below this one, nothing of an artifact is used
+// before its digest is verified.
 //
 // # What it does not do
 //

@@ -421,3 +421,31 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWhatIsAttachedIsRead(t *testing.T) {
+	reg := servers.NewRegistry(t, servers.RegistryOptions{})
+	c := client(t, oci.ClientOptions{Insecure: []string{reg.Host}})
+	repo := reg.Host + "/app"
+	digest, err := c.Push(t.Context(), repo+":v1", artifact(t, map[string]string{"a": "1"}), oci.PushOptions{Annotations: map[string]string{"k": "v"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := c.Manifest(t.Context(), "oci://"+repo+":v1")
+	if err != nil || m.Digest != digest || m.Config.MediaType != oci.MediaTypeConfig || len(m.Layers) != 1 || m.Annotations["k"] != "v" {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	data, err := c.Blob(t.Context(), repo, m.Layers[0].Digest, m.Layers[0].Size)
+	if err != nil || int64(len(data)) != m.Layers[0].Size {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+	_, err = c.Blob(t.Context(), repo, m.Layers[0].Digest, m.Layers[0].Size-1)
+	wantError(t, err, source.ErrTooLarge)
+	_, err = c.Manifest(t.Context(), repo+":none")
+	wantError(t, err, source.ErrNotFound)
+	attached, err := c.Referrers(t.Context(), repo, digest)
+	if err != nil || len(attached) != 0 {
+		t.Errorf("%v, %v", attached, err)
+	}
+	_, err = c.Referrers(t.Context(), repo, "sha256:x")
+	wantError(t, err, source.ErrInvalid)
+}
