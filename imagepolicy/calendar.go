@@ -37,17 +37,17 @@ type part struct {
 	literal string
 }
 
-func calendarRank(layout string) (func(string) (string, Reason), error) {
+func calendarRank(layout string) (rankFunc, error) {
 	parts, err := parseLayout(layout)
 	if err != nil {
 		return nil, err
 	}
-	return func(value string) (string, Reason) {
-		key, ok := calendarKey(parts, value)
+	return func(key []byte, value string) ([]byte, Reason) {
+		longer, ok := appendCalendarKey(key, parts, value)
 		if !ok {
-			return "", NotADate
+			return key, NotADate
 		}
-		return key, ""
+		return longer, ""
 	}, nil
 }
 
@@ -97,28 +97,28 @@ func appendLiteral(parts []part, s string) []part {
 	return append(parts, part{literal: s})
 }
 
-// calendarKey reads a value by the layout: its numbers in the order they stand.
-func calendarKey(parts []part, value string) (string, bool) {
-	key := make([]byte, 0, 8*len(parts))
+// appendCalendarKey reads a value by the layout: its numbers in the order they
+// stand.
+func appendCalendarKey(key []byte, parts []part, value string) ([]byte, bool) {
 	date := calendarDate{month: 1, day: 1}
 	for _, p := range parts {
 		if p.word == nil {
 			rest, ok := strings.CutPrefix(value, p.literal)
 			if !ok {
-				return "", false
+				return key, false
 			}
 			value = rest
 			continue
 		}
 		number, ok := p.word.take(value)
 		if !ok {
-			return "", false
+			return key, false
 		}
 		value = value[len(number):]
 		date.set(p.word, number)
 		key = appendInteger(key, number)
 	}
-	return string(key), value == "" && date.exists()
+	return key, value == "" && date.exists()
 }
 
 // take returns the digits at the beginning of s that are the word.

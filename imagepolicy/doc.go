@@ -2,7 +2,7 @@
 //
 // A [Policy] is made once from a [Spec]; it knows semantic versions in a range,
 // alphabetical, numerical and calendar order, each over the whole tag or over
-// what a regular expression takes out of it. A [Set] holds the tags of one image
+// what a regular expression takes out of it, and the date of creation. A [Set] holds the tags of one image
 // for any number of policies:
 //
 //	policy, err := imagepolicy.New(imagepolicy.Spec{Kind: imagepolicy.Semver, Range: ">=6.0.0 <7.0.0"})
@@ -36,7 +36,9 @@
 //
 // # What it does not do
 //
-// It does not talk to registries: the tags come from the caller. It knows names
-// alone, neither digests nor dates of creation. The package setters, below this
-// one, writes a choice into YAML files.
+// It does not talk to registries: the tags, and the dates that the kind Newest
+// ranks, come from the caller. The packages below this one do the rest: scan lists
+// the tags of a registry and chooses among them, with digests, signatures and soak
+// times; setters writes a choice into YAML files; update brings that into a Git
+// repository.
 package imagepolicy

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Reason says why a tag is not eligible.
@@ -22,6 +23,8 @@ const (
 	// NotADate tags do not have the form of Spec.Layout, or name a day that is
 	// not in the calendar.
 	NotADate Reason = "not in the layout"
+	// NoDate tags have an image whose date of creation is not known.
+	NoDate Reason = "no date of creation"
 )
 
 // Skipped counts the tags that are not eligible.
@@ -59,7 +62,8 @@ func (s Skipped) total() int {
 type Choice struct {
 	// Tag is the winner, as the registry spells it; empty if there is none.
 	Tag string
-	// Value is what was ranked: what Spec.Extract took out of the tag, or the tag.
+	// Value is what was ranked: what Spec.Extract took out of the tag, or the tag;
+	// for the kind Newest, the date.
 	Value string
 	// Tags is how many tags the set has; Eligible is how many of them the policy
 	// could choose.
@@ -89,21 +93,18 @@ type Explanation struct {
 // Explain says which tag a policy chooses, over which, and which it skips and
 // why. It evaluates every tag, and keeps nothing.
 func (s *Set) Explain(p *Policy) Explanation {
-	s.mu.Lock()
-	names := slices.Sorted(maps.Keys(s.tags))
-	s.mu.Unlock()
-
-	e := Explanation{Policy: p.String(), Choice: Choice{Tags: len(names), Skipped: Skipped{}}, Examples: map[Reason][]string{}}
+	tags, created := s.sorted()
+	e := Explanation{Policy: p.String(), Choice: Choice{Tags: len(tags), Skipped: Skipped{}}, Examples: map[Reason][]string{}}
 	order := ranking{descending: p.spec.Order == Descending}
-	for _, name := range names {
-		_, key, reason := p.evaluate(name)
+	for _, t := range tags {
+		key, reason := p.evaluate(t.name, created)
 		if reason == "" {
-			order.items = append(order.items, candidate{tag: &tag{name: name}, key: key})
+			order.items = append(order.items, candidate{tag: t, key: key})
 			continue
 		}
 		e.Choice.Skipped[reason]++
 		if len(e.Examples[reason]) < listed {
-			e.Examples[reason] = append(e.Examples[reason], name)
+			e.Examples[reason] = append(e.Examples[reason], t.name)
 		}
 	}
 	e.Choice.Eligible = len(order.items)
@@ -119,15 +120,15 @@ func (s *Set) Explain(p *Policy) Explanation {
 		}
 		return 0
 	})
-	e.rank(p, order.items)
+	e.rank(p, order.items, created)
 	return e
 }
 
 // rank fills in what follows from the eligible tags, best first.
-func (e *Explanation) rank(p *Policy, items []candidate) {
+func (e *Explanation) rank(p *Policy, items []candidate, created map[string]time.Time) {
 	best := items[0]
 	e.Choice.Tag = best.tag.name
-	e.Choice.Value, _ = p.filter.apply(best.tag.name)
+	e.Choice.Value = p.value(best.tag.name, created[best.tag.name])
 	for i, c := range items[1:] {
 		tie := c.key == best.key
 		if i >= listed && !tie {

@@ -1,45 +1,34 @@
 package imagepolicy
 
-import (
-	"encoding/binary"
-	"strings"
-)
+import "strings"
 
 // numericalRank ranks integers and decimals. The key is the sign, the number of
 // digits before the point, those digits, and those after it; a negative number
 // has it inverted.
-func numericalRank(value string) (string, Reason) {
+func numericalRank(key []byte, value string) ([]byte, Reason) {
 	rest, negative := value, false
 	if rest != "" && (rest[0] == '-' || rest[0] == '+') {
 		negative, rest = rest[0] == '-', rest[1:]
 	}
 	whole, fraction, point := strings.Cut(rest, ".")
 	if digits(whole) != len(whole) || digits(fraction) != len(fraction) || whole == "" || point && fraction == "" {
-		return "", NotANumber
+		return key, NotANumber
 	}
 	fraction = strings.TrimRight(fraction, "0")
 	if strings.Trim(whole, "0") == "" && fraction == "" {
 		negative = false // -0 is 0
 	}
-	key := make([]byte, 1, len(value)+6)
-	key[0] = 1
+	start := len(key)
+	key = append(key, 1)
 	key = append(appendInteger(key, whole), fraction...)
 	if !negative {
-		return string(key), ""
+		return key, ""
 	}
-	key[0] = 0
-	for i := range key[1:] {
-		key[i+1] = ^key[i+1]
+	key[start] = 0
+	for i := start + 1; i < len(key); i++ {
+		key[i] = ^key[i]
 	}
-	return string(append(key, 0xff)), "" // a longer fraction is further below
-}
-
-// appendInteger writes decimal digits so that bytewise order is that of the
-// numbers, of whatever length.
-func appendInteger(key []byte, number string) []byte {
-	number = strings.TrimLeft(number, "0")
-	key = binary.BigEndian.AppendUint32(key, uint32(len(number)))
-	return append(key, number...)
+	return append(key, 0xff), "" // a longer fraction is further below
 }
 
 // digits returns how many ASCII digits s begins with.

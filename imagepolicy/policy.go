@@ -3,6 +3,7 @@ package imagepolicy
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Kind says how a policy ranks tags.
@@ -20,6 +21,11 @@ const (
 	Numerical Kind = "numerical"
 	// Calendar chooses the newest version written in Spec.Layout.
 	Calendar Kind = "calendar"
+	// Newest chooses the image that was made last. The set must be told when
+	// (Set.SetCreated); the package scan asks the registry. A tag whose date is not
+	// known is skipped, and so is one of 1970 or before, as reproducible builds
+	// have it.
+	Newest Kind = "newest"
 )
 
 // Order says which end of an order wins.
@@ -53,7 +59,8 @@ type Spec struct {
 	Pattern string
 	// Extract is a template of what is ranked in place of the tag, with the groups
 	// of Pattern as $name, ${name} or $1, and $$ for a dollar sign. Empty ranks the
-	// tag itself.
+	// tag itself. A group that Pattern does not have is an error here; package
+	// regexp, and others with it, would put nothing in its place without a word.
 	Extract string
 }
 
@@ -62,8 +69,13 @@ type Spec struct {
 type Policy struct {
 	spec   Spec
 	filter filter
-	rank   func(value string) (key string, reason Reason)
+	rank   rankFunc // nil for the kinds that do not rank a text, or the text as it is
 }
+
+// rankFunc appends the rank of a value to key: of two ranks, the bytewise greater
+// is the higher, before Order is looked at. With a reason, it returns key as it
+// is.
+type rankFunc func(key []byte, value string) ([]byte, Reason)
 
 // New makes a policy. Its error is an *Error that wraps ErrInvalid and names the
 // field.
@@ -80,20 +92,28 @@ func New(spec Spec) (*Policy, error) {
 	case Semver:
 		p.rank, err = semverRank(spec.Range)
 	case Alphabetical:
-		p.rank = func(value string) (string, Reason) { return value, "" }
+		p.rank = func(key []byte, value string) ([]byte, Reason) { return append(key, value...), "" }
 	case Numerical:
 		p.rank = numericalRank
 	case Calendar:
 		p.rank, err = calendarRank(spec.Layout)
+	case Newest:
+		if spec.Extract != "" {
+			err = invalid("Extract", spec.Extract, "the kind %s ranks dates, not text", Newest)
+		}
 	case "":
-		return nil, invalid("Kind", "", "it is required: one of %s, %s, %s, %s", Semver, Alphabetical, Numerical, Calendar)
+		return nil, invalid("Kind", "", "it is required: one of %s", kinds())
 	default:
-		return nil, invalid("Kind", string(spec.Kind), "it is none of %s, %s, %s, %s", Semver, Alphabetical, Numerical, Calendar)
+		return nil, invalid("Kind", string(spec.Kind), "it is none of %s", kinds())
 	}
 	if err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+func kinds() string {
+	return strings.Join([]string{string(Semver), string(Alphabetical), string(Numerical), string(Calendar), string(Newest)}, ", ")
 }
 
 // belongs refuses a field that the kind would ignore.
@@ -111,7 +131,7 @@ func belongs(spec Spec) error {
 	default:
 		return invalid("Order", string(spec.Order), "it is neither %s nor %s", Ascending, Descending)
 	}
-	if spec.Kind == Semver || spec.Kind == Calendar {
+	if spec.Kind != Alphabetical && spec.Kind != Numerical {
 		return invalid("Order", string(spec.Order), "the kind %s has none: the highest wins", spec.Kind)
 	}
 	return nil
@@ -129,6 +149,7 @@ func (p *Policy) String() string {
 		fmt.Fprintf(&b, " %q", p.spec.Range)
 	case Calendar:
 		fmt.Fprintf(&b, " %q", p.spec.Layout)
+	case Newest:
 	case Alphabetical, Numerical:
 		order := p.spec.Order
 		if order == "" {
@@ -151,13 +172,38 @@ func (p *Policy) Select(tags []string) (Choice, error) {
 	return NewSet(tags...).Select(p)
 }
 
-// evaluate returns the value that is ranked, and its key: of two keys, the
-// bytewise greater is the higher rank before Order is looked at.
-func (p *Policy) evaluate(tag string) (value, key string, reason Reason) {
+// appendKey appends the rank of a tag to key; see rankFunc.
+func (p *Policy) appendKey(key []byte, tag string, created map[string]time.Time) ([]byte, Reason) {
 	value, ok := p.filter.apply(tag)
-	if !ok {
-		return "", "", Filtered
+	switch {
+	case !ok:
+		return key, Filtered
+	case p.spec.Kind == Newest:
+		return appendCreatedKey(key, created[tag])
+	case p.ranksNames():
+		return key, ""
 	}
-	key, reason = p.rank(value)
-	return value, key, reason
+	return p.rank(key, value)
+}
+
+// ranksNames says whether the rank of a tag is its name, so that no other key is
+// needed.
+func (p *Policy) ranksNames() bool { return p.spec.Kind == Alphabetical && p.spec.Extract == "" }
+
+// evaluate returns the rank of one tag.
+func (p *Policy) evaluate(tag string, created map[string]time.Time) (string, Reason) {
+	key, reason := p.appendKey(nil, tag, created)
+	if p.ranksNames() {
+		return tag, reason
+	}
+	return string(key), reason
+}
+
+// value is what of a tag was ranked, for people.
+func (p *Policy) value(tag string, created time.Time) string {
+	if p.spec.Kind == Newest {
+		return created.UTC().Format(time.RFC3339)
+	}
+	value, _ := p.filter.apply(tag)
+	return value
 }

@@ -80,7 +80,7 @@ func TestInvalidSpecNamesTheField(t *testing.T) {
 		field string
 	}{
 		"zero value":                     {Spec{}, "Kind"},
-		"unknown kind":                   {Spec{Kind: "newest"}, "Kind"},
+		"unknown kind":                   {Spec{Kind: "latest"}, "Kind"},
 		"no range":                       {Spec{Kind: Semver}, "Range"},
 		"blank range":                    {Spec{Kind: Semver, Range: " "}, "Range"},
 		"range 1x":                       {Spec{Kind: Semver, Range: "1x"}, "Range"},

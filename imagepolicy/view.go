@@ -3,6 +3,7 @@ package imagepolicy
 import (
 	"container/heap"
 	"strings"
+	"time"
 )
 
 // candidate is an eligible tag and its rank.
@@ -52,23 +53,39 @@ type view struct {
 	stale   int // how many items of the ranking are gone
 }
 
-func newView(p *Policy, tags map[string]*tag) *view {
+func newView(p *Policy, s *Set) *view {
 	v := &view{policy: p, skipped: Skipped{}}
 	v.ranking.descending = p.spec.Order == Descending
-	v.ranking.items = make([]candidate, 0, len(tags))
-	for _, t := range tags {
-		if _, key, reason := p.evaluate(t.name); reason != "" {
+	// All keys are parts of one string.
+	var keys []byte
+	ends := make([]int, 0, s.size)
+	items := make([]candidate, 0, s.size)
+	for t := range s.all() {
+		var reason Reason
+		if keys, reason = p.appendKey(keys, t.name, s.created); reason != "" {
 			v.skipped[reason]++
-		} else {
-			v.ranking.items = append(v.ranking.items, candidate{tag: t, key: key})
+			continue
+		}
+		items = append(items, candidate{tag: t})
+		ends = append(ends, len(keys))
+	}
+	if p.ranksNames() {
+		for i := range items {
+			items[i].key = items[i].tag.name
+		}
+	} else {
+		all, from := string(keys), 0
+		for i, end := range ends {
+			items[i].key, from = all[from:end], end
 		}
 	}
+	v.ranking.items = items
 	heap.Init(&v.ranking)
 	return v
 }
 
-func (v *view) add(t *tag) {
-	_, key, reason := v.policy.evaluate(t.name)
+func (v *view) add(t *tag, created map[string]time.Time) {
+	key, reason := v.policy.evaluate(t.name, created)
 	if reason != "" {
 		v.skipped[reason]++
 		return
@@ -77,8 +94,8 @@ func (v *view) add(t *tag) {
 }
 
 // remove takes out a tag that is already marked as gone.
-func (v *view) remove(t *tag) {
-	if _, _, reason := v.policy.evaluate(t.name); reason != "" {
+func (v *view) remove(t *tag, created map[string]time.Time) {
+	if _, reason := v.policy.evaluate(t.name, created); reason != "" {
 		if v.skipped[reason]--; v.skipped[reason] == 0 {
 			delete(v.skipped, reason)
 		}
@@ -110,4 +127,41 @@ func (v *view) best() (candidate, bool) {
 		v.stale--
 	}
 	return candidate{}, false
+}
+
+// frontier is a heap of places in a ranking, the best on top.
+type frontier struct {
+	of     *ranking
+	places []int
+}
+
+func (f *frontier) Len() int           { return len(f.places) }
+func (f *frontier) Swap(i, j int)      { f.places[i], f.places[j] = f.places[j], f.places[i] }
+func (f *frontier) Less(i, j int) bool { return f.of.Less(f.places[i], f.places[j]) }
+func (f *frontier) Push(x any)         { f.places = append(f.places, x.(int)) }
+
+func (f *frontier) Pop() any {
+	last := len(f.places) - 1
+	place := f.places[last]
+	f.places = f.places[:last]
+	return place
+}
+
+// first returns the n best candidates, best first, and changes nothing.
+func (v *view) first(n int) []candidate {
+	var out []candidate
+	f := &frontier{of: &v.ranking}
+	if len(v.ranking.items) > 0 {
+		f.places = []int{0}
+	}
+	for len(f.places) > 0 && len(out) < n {
+		place := heap.Pop(f).(int)
+		if c := v.ranking.items[place]; !c.tag.gone {
+			out = append(out, c)
+		}
+		for child := 2*place + 1; child <= 2*place+2 && child < len(v.ranking.items); child++ {
+			heap.Push(f, child)
+		}
+	}
+	return out
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/gitopskit/gitopskit/internal/dockerconfig"
 	"github.com/gitopskit/gitopskit/internal/httpclient"
 	"github.com/gitopskit/gitopskit/source"
 )
@@ -59,8 +60,8 @@ func NewClient(opts ClientOptions) (*Client, error) {
 		return nil, &source.Error{Op: "open OCI client", Err: fmt.Errorf("%w: %w", source.ErrInvalid, err)}
 	}
 	if len(opts.Auth.DockerConfig) > 0 {
-		if _, err := parseDockerConfig(opts.Auth.DockerConfig); err != nil {
-			return nil, &source.Error{Op: "open OCI client", Err: err}
+		if _, err := dockerconfig.Parse(opts.Auth.DockerConfig); err != nil {
+			return nil, &source.Error{Op: "open OCI client", Err: invalidf("%v", err)}
 		}
 	}
 	return &Client{opts: opts, base: base}, nil
