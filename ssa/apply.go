@@ -38,6 +38,7 @@ type run struct {
 	old     *inventory.Inventory // as loaded
 	saved   *inventory.Inventory // as last stored
 	leaving []inventory.Entry    // what is to be pruned
+	refused error                // options that make no sense
 
 	mu     sync.Mutex // guards result and the fields of objects once several goroutines work
 	result *Result
@@ -46,7 +47,9 @@ type run struct {
 
 func newRun(a *Applier, objects []*unstructured.Unstructured, opts ApplyOptions) *run {
 	r := &run{a: a, opts: &opts}
-	usable, results := a.prepare(objects, &opts)
+	ignore, err := readIgnoreRules(opts.Ignore)
+	r.refused = errors.Join(err, unknownPolicy(opts.Conflicts))
+	usable, results := a.prepare(objects, &opts, ignore)
 	r.objects = usable
 	r.result = &Result{Objects: results, Inventory: inventory.New()}
 	r.byRef = make(map[inventory.Ref]*object, len(usable))
@@ -58,6 +61,9 @@ func newRun(a *Applier, objects []*unstructured.Unstructured, opts ApplyOptions)
 }
 
 func (r *run) do(ctx context.Context) error {
+	if r.refused != nil {
+		return r.refused
+	}
 	if err := r.load(ctx); err != nil {
 		return err
 	}

@@ -55,6 +55,7 @@ func actions(res *ssa.Result) map[string]string {
 }
 
 func TestApplyCreatesUpdatesAndPrunes(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, Prune: true, Diff: true}
 
@@ -84,6 +85,7 @@ func TestApplyCreatesUpdatesAndPrunes(t *testing.T) {
 }
 
 func TestApplyTwiceChangesNothingAndAsksOnlyForMetadata(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, Prune: true}
 	c.mustApply(opts, configA, configB, web)
@@ -104,6 +106,7 @@ func TestApplyTwiceChangesNothingAndAsksOnlyForMetadata(t *testing.T) {
 }
 
 func TestApplyWhileWatchingCostsNoRequestWhenNothingChanged(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	drifts := c.watching()
 	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, Prune: true}
@@ -121,6 +124,7 @@ func TestApplyWhileWatchingCostsNoRequestWhenNothingChanged(t *testing.T) {
 }
 
 func TestWatchReportsDriftAndApplyRevertsIt(t *testing.T) {
+	t.Parallel()
 	patches := []struct {
 		reason, kind, patch string
 		path                []string
@@ -171,6 +175,7 @@ func TestWatchReportsDriftAndApplyRevertsIt(t *testing.T) {
 }
 
 func TestApplyWritesNothingIfOneObjectIsInvalid(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	inv := &inventory.Memory{}
 	bad := strings.Replace(web, "replicas: 2", "replicas: two", 1)
@@ -195,6 +200,7 @@ func TestApplyWritesNothingIfOneObjectIsInvalid(t *testing.T) {
 }
 
 func TestApplyMakesNamespaceDefinitionAndWhatUsesThem(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	set := `
 apiVersion: NS.example.com/v1
@@ -241,6 +247,7 @@ metadata: {name: NS-new}
 }
 
 func TestApplyValidatesInNamespaceThatIsStillToCome(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	set := `
 apiVersion: v1

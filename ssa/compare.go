@@ -15,7 +15,7 @@ func (r *run) compare(ctx context.Context, o *object) error {
 	if err != nil {
 		return err
 	}
-	merged, ans, err := r.a.client.rehearseWhole(ctx, o)
+	merged, ans, err := r.a.client.rehearseWhole(ctx, o, !r.noForce(o))
 	if err != nil {
 		return err
 	}
@@ -28,6 +28,7 @@ func (r *run) compare(ctx context.Context, o *object) error {
 		return nil
 	}
 	o.sure = true
+	o.taken = r.a.takenFields(live, merged)
 	return nil
 }
 
@@ -42,8 +43,8 @@ func ownedFields(a *Applier, u *unstructured.Unstructured) string {
 }
 
 // rehearseWhole sends a dry run and returns the object as it would be.
-func (c *client) rehearseWhole(ctx context.Context, o *object) (*unstructured.Unstructured, answer, error) {
-	body, err := o.body()
+func (c *client) rehearseWhole(ctx context.Context, o *object, force bool) (*unstructured.Unstructured, answer, error) {
+	body, err := o.body(true)
 	if err != nil {
 		return nil, answer{}, err
 	}
@@ -52,7 +53,6 @@ func (c *client) rehearseWhole(ctx context.Context, o *object) (*unstructured.Un
 		return nil, answer{}, err
 	}
 	defer release()
-	force := true
 	var out *unstructured.Unstructured
 	err = retry(ctx, func() error {
 		out, err = c.dynamic.Resource(o.gvr).Namespace(o.namespace()).Patch(ctx, o.ref.Name, types.ApplyYAMLPatchType, body, metav1.PatchOptions{

@@ -98,6 +98,7 @@ func (r *run) unchanged(o *object) {
 }
 
 func (r *run) seen(o *object, res *ObjectResult) {
+	res.Yielded = o.yielded
 	if o.live != nil {
 		res.UID, res.ResourceVersion = o.live.uid, o.live.rv
 	}

@@ -139,6 +139,7 @@ func compareOwned(t *testing.T, live map[string]string, set []*unstructured.Unst
 }
 
 func TestConvergesWhereOneRequestInTenFails(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	f := &faults{share: 0.1}
 	cfg := rest.CopyConfig(c.cfg)
@@ -156,6 +157,7 @@ func TestConvergesWhereOneRequestInTenFails(t *testing.T) {
 }
 
 func TestConvergesWhenTheAPIServerIsKilledInTheMiddle(t *testing.T) {
+	t.Parallel()
 	tc := testcluster.New(t, "--ephemeral")
 	client, err := dynamic.NewForConfig(tc.RESTConfig())
 	if err != nil {
@@ -210,6 +212,7 @@ func firstLine(err error) string {
 }
 
 func TestUnavailableAPIStopsOnlyWhatNeedsIt(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	broken := "apiVersion: apiregistration.k8s.io/v1\nkind: APIService\nmetadata: {name: v1.NS.broken.example.com}\nspec: {group: NS.broken.example.com, version: v1, groupPriorityMinimum: 100, versionPriority: 100, insecureSkipTLSVerify: true, service: {name: nowhere, namespace: NS}}\n"
 	store := &inventory.Memory{}

@@ -31,6 +31,7 @@ func (c *cluster) deleteConfigMap(name string) {
 // TestPruneSparesWhatItMustNotDelete applies a ConfigMap, lets something happen
 // to it, and takes it out of the set.
 func TestPruneSparesWhatItMustNotDelete(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		reason string
 		happen func(*cluster)
@@ -69,6 +70,7 @@ func TestPruneSparesWhatItMustNotDelete(t *testing.T) {
 }
 
 func TestPruneOfWhatIsGoneAlreadyEndsWell(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, Prune: true}
 	c.mustApply(opts, configA)
@@ -79,6 +81,7 @@ func TestPruneOfWhatIsGoneAlreadyEndsWell(t *testing.T) {
 }
 
 func TestPruneNeverDeletesSystemNamespaces(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	store := &inventory.Memory{}
 	if err := store.Save(t.Context(), inventory.New(inventory.Entry{Ref: inventory.Ref{Kind: "Namespace", Name: "kube-public"}, Version: "v1"})); err != nil {
@@ -91,6 +94,7 @@ func TestPruneNeverDeletesSystemNamespaces(t *testing.T) {
 }
 
 func TestPruneSkipsKindsThatTheClusterNoLongerServes(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	store := &inventory.Memory{}
 	if err := store.Save(t.Context(), inventory.New(inventory.Entry{Ref: inventory.Ref{Group: "gone.example.com", Kind: "Gadget", Namespace: c.ns, Name: "g"}, Version: "v1"})); err != nil {
@@ -103,6 +107,7 @@ func TestPruneSkipsKindsThatTheClusterNoLongerServes(t *testing.T) {
 }
 
 func TestPruneDoesNotDeleteTheSameObjectUnderAnotherGroup(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	event := "apiVersion: v1\nkind: Event\nmetadata: {name: e, namespace: NS}\ninvolvedObject: {kind: ConfigMap, name: a, namespace: NS}\nreason: Test\nmessage: m\ntype: Normal\n"
 	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, Prune: true}
@@ -122,6 +127,7 @@ func TestPruneDoesNotDeleteTheSameObjectUnderAnotherGroup(t *testing.T) {
 }
 
 func TestPruneIsRefusedWhenTooMuchWouldGo(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, Prune: true, MaxPrune: 1, RefuseEmpty: true}
 	c.mustApply(opts, configA, configB, strings.Replace(configB, "name: b", "name: c", 1))
@@ -139,6 +145,7 @@ func TestPruneIsRefusedWhenTooMuchWouldGo(t *testing.T) {
 }
 
 func TestPruneNeedsAnInventory(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	if _, err := c.apply(ssa.ApplyOptions{Prune: true}, configA); err == nil || !strings.Contains(err.Error(), "ApplyOptions.Inventory") {
 		t.Errorf("err = %v", err)

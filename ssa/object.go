@@ -2,6 +2,7 @@ package ssa
 
 import (
 	"encoding/json"
+	"maps"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -43,13 +44,21 @@ type object struct {
 	digest  digest
 	marks   marks
 	origin  string
-	unknown error // why the kind has no resource yet; nil if it has
+	unknown error       // why the kind has no resource yet; nil if it has
+	ignored []fieldPath // left to others once the object is there
 
 	// what the plan found out
 	live   *liveMeta // nil: not there
 	action Action
 	sure   bool // action is what will be, and not only what may have to be done
 	diff   []Change
+	taken  []FieldOwner
+
+	// what it looks like when it leaves something to others
+	payload map[string]any // what is sent to change the live object; nil: desired
+	pin     string         // the resource version that payload was made for, where that matters
+	forced  bool           // payload leaves out all that is contested
+	yielded []FieldOwner
 
 	// what it waits for
 	after []*object
@@ -63,7 +72,20 @@ func (o *object) gvk() schema.GroupVersionKind {
 // undefined reports whether the cluster does not serve the object's kind yet.
 func (o *object) undefined() bool { return o.unknown != nil }
 
-func (o *object) body() ([]byte, error) { return json.Marshal(o.desired) }
+// body returns what is sent.
+func (o *object) body(dryRun bool) ([]byte, error) {
+	switch {
+	case o.payload == nil || o.action == Recreate:
+		return json.Marshal(o.desired)
+	case o.pin == "" || dryRun:
+		return json.Marshal(o.payload)
+	}
+	path := fieldPath{{key: "metadata"}}
+	meta, _ := o.payload["metadata"].(map[string]any)
+	meta = maps.Clone(meta)
+	meta["resourceVersion"] = o.pin
+	return json.Marshal(with(o.payload, path, meta, true))
+}
 
 func (o *object) entry() inventory.Entry {
 	e := inventory.Entry{Ref: o.ref, Version: o.version}

@@ -62,6 +62,14 @@ type ApplyOptions struct {
 	// those need the mark on the object. Default: ErrImmutable.
 	RecreateImmutable bool
 
+	// Conflicts says what becomes of fields that other field managers own and
+	// have given another value. Default: Take.
+	Conflicts ConflictPolicy
+
+	// Ignore names fields that others look after once an object is there.
+	// Default: none.
+	Ignore []IgnoreRule
+
 	// Diff reads each object that is updated before it is written, and tells in
 	// the result which fields changed: one more request for each of those.
 	Diff bool

@@ -33,6 +33,8 @@ type PlanObject struct {
 	Action    Action       `json:"action"`
 	Reason    string       `json:"reason,omitempty"`
 	Diff      []PlanChange `json:"diff,omitempty"`
+	Taken     []FieldOwner `json:"taken,omitempty"`   // fields that would become ours
+	Yielded   []FieldOwner `json:"yielded,omitempty"` // fields that would be left to others
 	Error     string       `json:"error,omitempty"`
 
 	// UID and ResourceVersion are those of the live object that the plan was
@@ -76,7 +78,7 @@ func (a *Applier) Plan(ctx context.Context, objects []*unstructured.Unstructured
 func planObject(res ObjectResult, o *object) PlanObject {
 	p := PlanObject{
 		Group: res.Ref.Group, Version: res.Version, Kind: res.Ref.Kind, Namespace: res.Ref.Namespace, Name: res.Ref.Name,
-		Action: res.Action, Reason: res.Reason, UID: string(res.UID), ResourceVersion: res.ResourceVersion,
+		Action: res.Action, Reason: res.Reason, Taken: res.Taken, Yielded: res.Yielded, UID: string(res.UID), ResourceVersion: res.ResourceVersion,
 	}
 	if res.Err != nil {
 		p.Error = res.Err.Error()
@@ -123,7 +125,7 @@ func (r *run) rehearsed() {
 			res.Action = o.action
 		}
 		if o.action == Update {
-			res.Diff = o.diff
+			res.Diff, res.Taken = o.diff, o.taken
 			if o.live != nil && o.live.takeOver && len(o.diff) == 0 {
 				res.Reason = "takes over fields of other managers"
 			}

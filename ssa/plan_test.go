@@ -13,6 +13,7 @@ import (
 )
 
 func TestPlanSaysWhatApplyThenDoes(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	store := &inventory.Memory{}
 	opts := ssa.ApplyOptions{Set: "s", Inventory: store, Prune: true}
@@ -64,6 +65,7 @@ Plan: 1 to create, 1 to update, 1 to prune, 1 unchanged
 }
 
 func TestApplyRefusesAPlanThatIsOutdated(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		reason string
 		happen func(*cluster)
@@ -94,6 +96,7 @@ func TestApplyRefusesAPlanThatIsOutdated(t *testing.T) {
 }
 
 func TestPlanOfSecretsShowsNoValue(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	secret := "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: NS}\nstringData: {one: plain-text-1}\n"
 	c.mustApply(ssa.ApplyOptions{}, secret)

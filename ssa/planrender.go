@@ -7,9 +7,9 @@ import (
 )
 
 // symbols stand before objects in plans, as in other tools of the kind.
-var symbols = map[Action]string{Create: "+", Update: "~", Recreate: "±", Prune: "-", Skip: ".", Unchanged: "=", None: "?"}
+var symbols = map[Action]string{Create: "+", Update: "~", Recreate: "±", Prune: "-", Skip: ".", Unchanged: "=", Conflict: "!", None: "?"}
 
-var colors = map[Action]string{Create: "\x1b[32m", Update: "\x1b[33m", Recreate: "\x1b[35m", Prune: "\x1b[31m"}
+var colors = map[Action]string{Create: "\x1b[32m", Update: "\x1b[33m", Recreate: "\x1b[35m", Prune: "\x1b[31m", Conflict: "\x1b[31m"}
 
 const colorEnd = "\x1b[0m"
 
@@ -34,6 +34,7 @@ func (p *Plan) WriteText(w io.Writer, color bool) error {
 		for _, c := range o.Diff {
 			fmt.Fprintf(&b, "    %s\n", Change(c))
 		}
+		writeOwners(&b, "    ", o)
 		if o.Error != "" {
 			fmt.Fprintf(&b, "    error: %s\n", o.Error)
 		}
@@ -64,12 +65,23 @@ func (p *Plan) WriteMarkdown(w io.Writer) error {
 			}
 			b.WriteString("  ```\n")
 		}
+		writeOwners(&b, "  - ", o)
 		if o.Error != "" {
 			fmt.Fprintf(&b, "  - **error:** %s\n", strings.ReplaceAll(o.Error, "\n", " "))
 		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// writeOwners says what changes hands.
+func writeOwners(b *strings.Builder, indent string, o *PlanObject) {
+	if len(o.Taken) > 0 {
+		fmt.Fprintf(b, "%stakes from others: %s\n", indent, joinOwners(o.Taken))
+	}
+	if len(o.Yielded) > 0 {
+		fmt.Fprintf(b, "%sleaves to others: %s\n", indent, joinOwners(o.Yielded))
+	}
 }
 
 func writeDiffLines(b *strings.Builder, c PlanChange) {

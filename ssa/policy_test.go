@@ -16,6 +16,7 @@ func marked(manifest, mark string) string {
 }
 
 func TestMarkedObjects(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{TakeOver: []string{"kubectl*", "somebody"}})
 	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}}
 
@@ -73,6 +74,7 @@ spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: "c:
 `
 
 func TestImmutableFields(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}}
 	c.mustApply(opts, job)
@@ -99,6 +101,7 @@ func TestImmutableFields(t *testing.T) {
 }
 
 func TestDependsOnWaitsUntilReady(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	after := strings.Replace(configA, "annotations: {note: hello}", "annotations: {config.kubernetes.io/depends-on: apps/namespaces/NS/Deployment/web}", 1)
 	c.mustApply(ssa.ApplyOptions{}, after, web)
@@ -115,6 +118,7 @@ func TestDependsOnWaitsUntilReady(t *testing.T) {
 }
 
 func TestCyclesAreNamed(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	a := strings.Replace(configA, "annotations: {note: hello}", "annotations: {config.kubernetes.io/depends-on: /namespaces/NS/ConfigMap/b}", 1)
 	b := strings.Replace(configB, "namespace: NS", "namespace: NS, annotations: {config.kubernetes.io/depends-on: /namespaces/NS/ConfigMap/a}", 1)
@@ -125,6 +129,7 @@ func TestCyclesAreNamed(t *testing.T) {
 }
 
 func TestContinueOnErrorAppliesTheRest(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	bad := strings.Replace(configB, "data: {key: b}", "data: [1]", 1)
 	store := &inventory.Memory{}
@@ -138,6 +143,7 @@ func TestContinueOnErrorAppliesTheRest(t *testing.T) {
 }
 
 func TestApplyIsStoppedByItsContextAndTellsHowFarItCame(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{Concurrency: 2})
 	var set []string
 	for i := range 60 {
@@ -162,6 +168,7 @@ func TestApplyIsStoppedByItsContextAndTellsHowFarItCame(t *testing.T) {
 }
 
 func TestSecretsAreMaskedAndStringDataKeysAreRemoved(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	secrets := configMaps
 	secrets.Resource = "secrets"

@@ -16,8 +16,8 @@ import (
 // prepare reads the objects given: what is to be sent for each, and where. It
 // returns the objects that can be used, and a result for each of all, with an
 // error in those that can't. An object's index is that of its result.
-func (a *Applier) prepare(in []*unstructured.Unstructured, opts *ApplyOptions) ([]*object, []ObjectResult) {
-	p := preparer{a: a, opts: opts, h: newHasher(),
+func (a *Applier) prepare(in []*unstructured.Unstructured, opts *ApplyOptions, ignore []ignoreRule) ([]*object, []ObjectResult) {
+	p := preparer{a: a, opts: opts, h: newHasher(), ignore: ignore,
 		seen:    make(map[inventory.Ref]*object, len(in)),
 		out:     make([]*object, 0, len(in)),
 		results: make([]ObjectResult, 0, len(in)),
@@ -32,6 +32,7 @@ func (a *Applier) prepare(in []*unstructured.Unstructured, opts *ApplyOptions) (
 type preparer struct {
 	a       *Applier
 	opts    *ApplyOptions
+	ignore  []ignoreRule
 	defined map[schema.GroupVersionKind]resource
 	seen    map[inventory.Ref]*object
 	h       *hasher
@@ -113,9 +114,23 @@ func (p *preparer) object(u *unstructured.Unstructured) (*object, error) {
 	if err := p.clean(o); err != nil {
 		return nil, err
 	}
-	p.h.object(o.desired)
-	o.digest = p.h.sum()
+	o.ignored = ignoredPaths(p.ignore, o)
+	o.digest = p.digest(o)
 	return o, nil
+}
+
+// digest names the content that the set asks for, ignored fields left out.
+func (p *preparer) digest(o *object) digest {
+	content := o.desired
+	for _, path := range o.ignored {
+		content = without(content, path)
+		p.h.str(path.String())
+	}
+	if p.opts.Conflicts != "" && p.opts.Conflicts != Take {
+		p.h.str(string(p.opts.Conflicts))
+	}
+	p.h.object(content)
+	return p.h.sum()
 }
 
 func checkIdentity(u *unstructured.Unstructured) error {

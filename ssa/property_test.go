@@ -21,8 +21,10 @@ import (
 // others and random restarts, and after each compares what Apply takes for
 // unchanged with a real dry run of every object.
 func TestWhatIsTakenForUnchangedIsUnchanged(t *testing.T) {
+	t.Parallel()
 	for _, watching := range []bool{false, true} {
 		t.Run(fmt.Sprintf("watching %v", watching), func(t *testing.T) {
+			t.Parallel()
 			seed := uint64(time.Now().UnixNano())
 			t.Logf("seed %d", seed)
 			w := &world{cluster: newCluster(t, ssa.Options{}), r: rand.New(rand.NewPCG(seed, 0)), store: &inventory.Memory{}, want: map[int]int{}}

@@ -32,6 +32,9 @@ type record struct {
 	// our managedFields entry, so that any later write of the same manager
 	// shows in that time.
 	settled bool
+	// strict tells that something was left to others, so that what they do
+	// matters too: a field that they give up is taken.
+	strict bool
 }
 
 // summarize reads what is kept of an object's metadata.
@@ -85,9 +88,16 @@ func hashEntries(h *hasher, entries []metav1.ManagedFieldsEntry) digest {
 
 // holds reports whether r still describes an object that now looks like l.
 func (r *record) holds(l *liveMeta) bool {
-	same := r.live.uid == l.uid && !l.deleting && !l.takeOver && r.live.own == l.own &&
-		r.live.generation == l.generation && r.live.marks == l.marks
-	return same && (r.live.rv == l.rv || r.settled)
+	same := r.live.uid == l.uid && !l.deleting && !l.takeOver && r.live.own == l.own && r.live.marks == l.marks &&
+		(!r.strict || r.live.others == l.others)
+	return same && (r.live.rv == l.rv || r.settled && r.elsewhere(l))
+}
+
+// elsewhere reports whether a change of the spec, if there was one, was another
+// manager's, in fields that are not ours: it shows in that manager's entry, and
+// would show in ours otherwise.
+func (r *record) elsewhere(l *liveMeta) bool {
+	return r.live.generation == l.generation || r.live.others != l.others
 }
 
 // follow tells r of one further write, which made l out of the state that r
@@ -103,9 +113,9 @@ func (r *record) follow(l *liveMeta) {
 
 // newRecord makes the record of an object just seen in sync, at the given time
 // of the server's clock (zero if it is not known).
-func newRecord(desired digest, l liveMeta, serverNow time.Time) *record {
+func newRecord(o *object, l liveMeta, serverNow time.Time) *record {
 	settled := l.ownTime != 0 && !serverNow.IsZero() && serverNow.Unix() >= l.ownTime+2
-	return &record{desired: desired, live: l, settled: settled}
+	return &record{desired: o.digest, live: l, settled: settled, strict: len(o.yielded) > 0}
 }
 
 // olderRV reports whether resource version a is known to be older than b.

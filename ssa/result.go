@@ -22,7 +22,8 @@ const (
 	Unchanged Action = "unchanged"
 	Skip      Action = "skip" // left alone, for the reason given
 	Prune     Action = "prune"
-	None      Action = "none" // not come to: an error came before, or the context ended
+	Conflict  Action = "conflict" // refused: others own fields of it (see ConflictPolicy)
+	None      Action = "none"     // not come to: an error came before, or the context ended
 )
 
 // An ObjectResult says what became of one object.
@@ -35,6 +36,8 @@ type ObjectResult struct {
 	ResourceVersion string        // after the write
 	Duration        time.Duration // of the writing, waiting in queues included
 	Diff            []Change      // with ApplyOptions.Diff; nil for objects created or pruned
+	Taken           []FieldOwner  // with ApplyOptions.Diff: what other managers owned and we own now
+	Yielded         []FieldOwner  // what was left to others by the policy Yield
 	Err             error         // an *Error, or nil
 }
 

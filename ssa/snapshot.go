@@ -36,6 +36,7 @@ type snapshotEntry struct {
 	Digests    []byte    `json:"digests"` // desired, own, others, status
 	Marks      marks     `json:"marks,omitempty"`
 	Settled    bool      `json:"settled,omitempty"`
+	Strict     bool      `json:"strict,omitempty"`
 }
 
 // Snapshot returns what is known to be in sync, for Restore in another process:
@@ -60,6 +61,7 @@ func packRecord(ref inventory.Ref, e *entry) snapshotEntry {
 	out := snapshotEntry{
 		Set: e.set, Ref: [4]string{ref.Group, ref.Kind, ref.Namespace, ref.Name},
 		UID: l.uid, RV: l.rv, Generation: l.generation, OwnTime: l.ownTime, Marks: l.marks, Settled: e.rec.settled,
+		Strict: e.rec.strict,
 	}
 	for _, d := range []digest{e.rec.desired, l.own, l.others, l.status} {
 		out.Digests = append(out.Digests, d[:]...)
@@ -95,7 +97,7 @@ func (s *snapshotEntry) record() (*record, bool) {
 	if len(s.Digests) != 4*n || s.UID == "" || s.RV == "" {
 		return nil, false
 	}
-	r := &record{settled: s.Settled, live: liveMeta{
+	r := &record{settled: s.Settled, strict: s.Strict, live: liveMeta{
 		uid: s.UID, rv: s.RV, generation: s.Generation, ownTime: s.OwnTime, marks: s.Marks,
 	}}
 	for i, d := range []*digest{&r.desired, &r.live.own, &r.live.others, &r.live.status} {

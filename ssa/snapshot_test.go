@@ -10,6 +10,7 @@ import (
 )
 
 func TestRestoredSnapshotSavesAllRequestsForObjects(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}}
 	set := c.objects(configA, configB, strings.Replace(configB, "name: b", "name: c", 1), strings.Replace(configB, "name: b", "name: d", 1))
@@ -48,6 +49,7 @@ func TestRestoredSnapshotSavesAllRequestsForObjects(t *testing.T) {
 }
 
 func TestRestoreRefusesWhatItCannotUse(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, ssa.Options{})
 	for _, data := range []string{"", "{", "{}", `{"version":1,"fieldManager":"somebody"}`, `{"version":1,"fieldManager":"gitopskit","markPrefix":"gitopskit.github.io/","records":[{"ref":["","ConfigMap","a","b"]}]}`} {
 		if err := c.applier.Restore([]byte(data)); !errors.Is(err, ssa.ErrSnapshot) {

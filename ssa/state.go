@@ -122,7 +122,7 @@ func (s *state) judge(ref inventory.Ref, e *entry) *Drift {
 func (s *state) saw(set string, o *object, live liveMeta, serverNow time.Time) {
 	s.mu.Lock()
 	e := s.claim(set, o.ref)
-	drift := s.learn(o.ref, e, newRecord(o.digest, live, serverNow))
+	drift := s.learn(o.ref, e, newRecord(o, live, serverNow))
 	w := s.watcher
 	s.mu.Unlock()
 	if drift != nil && w != nil {

@@ -30,30 +30,39 @@ func (r *run) validateOne(ctx context.Context, o *object) *Error {
 	if r.namespaceComes(o) {
 		return r.validateElsewhere(ctx, o)
 	}
-	var err error
-	if r.opts.Diff && o.live != nil {
-		err = r.compare(ctx, o)
-	} else {
-		err = r.rehearse(ctx, o)
-	}
+	err := r.shaped(ctx, o, func() error {
+		if r.opts.Diff && o.live != nil {
+			return r.compare(ctx, o)
+		}
+		return r.rehearse(ctx, o)
+	})
 	if err == nil {
 		return nil
+	}
+	var refused *Error
+	if errors.As(err, &refused) {
+		o.action = Conflict
+		return refused
 	}
 	if errors.Is(classify(err), ErrImmutable) && r.mayRecreate(o) {
 		return r.validateReplacement(ctx, o, err)
 	}
-	return apiError("validate", o, err)
+	e := apiError("validate", o, err)
+	if errors.Is(e, ErrConflict) {
+		o.action = Conflict
+	}
+	return e
 }
 
 // rehearse sends a dry run and learns from its answer whether the apply would
 // change anything: the server moves the time of our managedFields entry if
 // so, and leaves it as it was if not.
 func (r *run) rehearse(ctx context.Context, o *object) error {
-	body, err := o.body()
+	body, err := o.body(true)
 	if err != nil {
 		return err
 	}
-	ans, err := r.a.client.apply(ctx, o, patch{dryRun: true, body: body})
+	ans, err := r.a.client.apply(ctx, o, patch{dryRun: true, noForce: r.noForce(o), body: body})
 	if err != nil || o.live == nil || o.sure {
 		return err
 	}

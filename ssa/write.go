@@ -130,7 +130,7 @@ func (r *run) writeOne(ctx context.Context, o *object) {
 	var rec *record
 	if err == nil {
 		live := r.a.summarize(ans.meta)
-		rec = newRecord(o.digest, live, ans.at)
+		rec = newRecord(o, live, ans.at)
 		r.wrote(o, ans, live, time.Since(started))
 	}
 	if r.opts.Set != "" {
@@ -163,11 +163,25 @@ func (r *run) send(ctx context.Context, o *object) (answer, error) {
 			return answer{}, err
 		}
 	}
-	body, err := o.body()
-	if err != nil {
-		return answer{}, err
+	return r.put(ctx, o)
+}
+
+// put sends the object.
+func (r *run) put(ctx context.Context, o *object) (ans answer, err error) {
+	send := func() error {
+		body, err := o.body(false)
+		if err != nil {
+			return err
+		}
+		ans, err = r.a.client.apply(ctx, o, patch{noForce: r.noForce(o), body: body})
+		return err
 	}
-	return r.a.client.apply(ctx, o, patch{body: body})
+	if o.action == Recreate {
+		err = send()
+	} else {
+		err = r.shaped(ctx, o, send)
+	}
+	return ans, err
 }
 
 func errDeleting(o *object) error {
@@ -191,8 +205,9 @@ func (r *run) wrote(o *object, ans answer, live liveMeta, took time.Duration) {
 	res.Action, res.Duration = o.action, took
 	res.UID, res.ResourceVersion = live.uid, live.rv
 	if o.action == Update {
-		res.Diff = o.diff
+		res.Diff, res.Taken = o.diff, o.taken
 	}
+	res.Yielded = o.yielded
 	r.result.Inventory.Add(o.entry())
 	r.tell(o.index)
 }
@@ -210,12 +225,22 @@ func untouched(before, after *liveMeta, ans answer) bool {
 // unwritten records a failed write. An object that was to be created and that
 // the server has refused for certain does not stay in the inventory.
 func (r *run) unwritten(ctx context.Context, o *object, err error) {
-	r.failUnlessStopped(ctx, o, apiError("apply", o, err))
+	r.failUnlessStopped(ctx, o, writeError(o, err))
 	if o.live == nil && refused(err) && !r.old.Has(o.ref) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.result.Inventory.Remove(o.ref)
 	}
+}
+
+// writeError turns the error of a write into an *Error.
+func writeError(o *object, err error) *Error {
+	var ours *Error
+	if errors.As(err, &ours) {
+		o.action = Conflict
+		return ours
+	}
+	return apiError("apply", o, err)
 }
 
 // refused reports whether the server has answered that it did not do it.
