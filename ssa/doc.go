@@ -61,6 +61,16 @@
 //	prune: disabled    never delete, on the live object too
 //	force: enabled     delete and create anew where an immutable field changes
 //
+// # Fields that others look after
+//
+// By default what the set says is so, whoever owned the field before.
+// ApplyOptions.Conflicts changes that for fields that other managers have given
+// another value: Fail refuses them, Yield leaves them. ApplyOptions.Ignore names
+// fields that are created and then left alone, as spec.replicas is where a
+// HorizontalPodAutoscaler looks after it:
+//
+//	Ignore: []ssa.IgnoreRule{{Paths: []string{"/spec/replicas"}, Target: ssa.Selector{Kind: "Deployment"}}}
+//
 // # Guarantees
 //
 // A second Apply of the same set writes nothing. Whatever interrupts an Apply, an
