@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -37,4 +38,32 @@ func NewAlertmanager(t testing.TB) string {
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	start(t, addr, cmd)
 	return addr
+}
+
+// OTLP is a running receiver of the OpenTelemetry collector.
+type OTLP struct {
+	// Addr is host:port; it listens for OTLP over HTTP.
+	Addr string
+	file string
+}
+
+// NewOTLP starts the OpenTelemetry collector's OTLP receiver that ends with the
+// test.
+func NewOTLP(t testing.TB) *OTLP {
+	t.Helper()
+	program := build(t, "./otelsink")
+	o := &OTLP{Addr: freeAddr(t), file: filepath.Join(t.TempDir(), "traces")}
+	start(t, o.Addr, exec.Command(program, o.Addr, o.file)) //nolint:gosec,noctx // ended by Cleanup
+	return o
+}
+
+// Traces returns what the receiver understood of each request that it took, as
+// the collector writes OTLP in JSON.
+func (o *OTLP) Traces(t testing.TB) []string {
+	t.Helper()
+	text, err := os.ReadFile(o.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 }

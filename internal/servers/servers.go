@@ -1,6 +1,6 @@
 // Package servers starts the real servers that tests talk to: the OCI registry
-// of the distribution project, the S3 gateway of Versity, nats-server, Alertmanager
-// and nginx. All but the last
+// of the distribution project, the S3 gateway of Versity, nats-server, Alertmanager,
+// the OTLP receiver of the OpenTelemetry collector, and nginx. All but the last
 // are built from the module in internal/testservers, so that the root module does
 // not depend on them; their programs are kept in the user's cache folder.
 package servers
@@ -32,6 +32,13 @@ func build(t testing.TB, pkg string) string {
 	sums, err := os.ReadFile(filepath.Join(module, "go.sum"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if strings.HasPrefix(pkg, "./") { // its code is here, and not in go.sum
+		code, err := os.ReadFile(filepath.Join(module, pkg, "main.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums = append(sums, code...)
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
