@@ -136,34 +136,6 @@ func (d Destination) complete() (Destination, error) {
 	return d, nil
 }
 
-// match applies the rules and tells of recovery.
-func (t *target) match(e Event) (Event, bool) {
-	c := t.config()
-	sent, ok := c.pass(e)
-	object := e.InvolvedObject.lane()
-	if e.Severity == SeverityError {
-		if ok {
-			t.failing.add(object, e.Timestamp, e.Timestamp)
-		}
-		return sent, ok
-	}
-	if e.Severity != SeverityInfo || !settles(e.Reason) {
-		return sent, ok
-	}
-	since, failed := t.failing.get(object, e.Timestamp)
-	if !failed {
-		return sent, ok
-	}
-	if !ok {
-		if sent, ok = c.passRecovery(e); !ok {
-			t.failing.remove(object)
-			return sent, false
-		}
-	}
-	t.failing.remove(object)
-	return recovered(sent, e.Timestamp.Sub(since)), true
-}
-
 func (d *Destination) pass(e Event) (Event, bool) {
 	if len(d.Rules) == 0 {
 		if e.Severity == SeverityTrace {
@@ -178,41 +150,6 @@ func (d *Destination) pass(e Event) (Event, bool) {
 		}
 	}
 	return Event{}, false
-}
-
-func (d *Destination) passRecovery(e Event) (Event, bool) {
-	for _, m := range d.Rules {
-		if m.rule.Recovery && m.matchSource(e) {
-			e.Metadata = m.metadata(e)
-			return e, true
-		}
-	}
-	return Event{}, false
-}
-
-// settles tells whether an info event with this reason says that the object is
-// well, and not only that work goes on.
-func settles(reason string) bool {
-	switch reason {
-	case "Progressing", "ProgressingWithRetry", "DependencyNotReady", "HealthCheckStarted", "DriftDetected":
-		return false
-	}
-	return true
-}
-
-func recovered(e Event, after time.Duration) Event {
-	text := after.Round(time.Second).String()
-	if after >= time.Minute {
-		text = strings.TrimSuffix(after.Round(time.Minute).String(), "0s")
-	}
-	meta := make(map[string]string, len(e.Metadata)+1)
-	for k, v := range e.Metadata {
-		meta[k] = v
-	}
-	meta[MetaRecoveredAfter] = text
-	e.Metadata = meta
-	e.Message = cut(e.Message, MaxMessage-64) + "\nready again after " + text
-	return e
 }
 
 // target is a destination at work.
@@ -231,9 +168,6 @@ type target struct {
 type counters struct {
 	accepted, delivered, messages, failures, dead, dropped, sendNanos atomic.Int64
 }
-
-// maxFailing bounds the objects of which a destination remembers that they fail.
-const maxFailing = 10_000
 
 func newTarget(d Destination) *target {
 	return &target{

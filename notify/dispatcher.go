@@ -55,6 +55,7 @@ type Dispatcher struct {
 	targets []*target
 	masker  *Masker
 	orphans map[string][]Stored
+	failing map[string][]Failing // of destinations that are not set yet
 	stopped bool
 	running bool
 	// inflight counts calls of Dispatch that may still add to queues.
@@ -76,6 +77,7 @@ func New(ctx context.Context, o Options) (*Dispatcher, error) {
 	d := &Dispatcher{
 		opts: o, log: o.Logger, dedup: newRecent[struct{}](o.DedupWindow, (o.DedupKeys+1)/2),
 		changed: make(chan struct{}, 1), orphans: map[string][]Stored{},
+		failing: map[string][]Failing{},
 	}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
@@ -90,6 +92,9 @@ func New(ctx context.Context, o Options) (*Dispatcher, error) {
 		}
 		for _, s := range kept.Pending {
 			d.orphans[s.Destination] = append(d.orphans[s.Destination], s)
+		}
+		for _, f := range kept.Failing {
+			d.failing[f.Destination] = append(d.failing[f.Destination], f)
 		}
 	}
 	for _, dest := range o.Destinations {
@@ -116,6 +121,10 @@ func (d *Dispatcher) Set(ctx context.Context, dest Destination) error {
 		t.update(dest)
 	} else {
 		t = newTarget(dest)
+		for _, f := range d.failing[dest.Name] {
+			t.failing.add(f.Object, f.Since, f.Since)
+		}
+		delete(d.failing, dest.Name)
 		d.targets = append(slices.Clone(d.targets), t)
 	}
 	d.remask()

@@ -64,6 +64,7 @@
 // # What it does not do
 //
 // It watches nothing: events come from whoever calls Dispatch, or over [Handler].
-// Which objects are failing, for recovery messages, is kept in memory; after a
-// restart the first success of an object that failed before says nothing of it.
+// Which objects are failing, for recovery messages, is kept for the last 10,000 that
+// failed at least; a store keeps it over restarts, and without one the first
+// success after a restart says nothing of what was before.
 package notify

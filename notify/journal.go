@@ -40,6 +40,7 @@ type Journal struct {
 	lock    *os.File
 	pending map[string]*entry
 	recent  []RecentKey
+	failing *recent[Failing]
 	seq     uint64
 	lines   int
 	err     error // of a write that left the file's end unknown
@@ -55,15 +56,13 @@ type entry struct {
 type line struct {
 	Key  *RecentKey `json:"key,omitempty"`
 	Put  []Delivery `json:"put,omitempty"`
+	Fail *Failing   `json:"fail,omitempty"`
 	Mark *State     `json:"mark,omitempty"`
 	IDs  []string   `json:"ids,omitempty"`
 }
 
 // journalFile is the file's name in its folder.
 const journalFile = "events.journal"
-
-// compactAfter is how many useless lines are borne with.
-const compactAfter = 4096
 
 // OpenJournal opens or makes the journal in a folder. A line that a crash cut
 // short ends the file there; its event was never acknowledged. Errors wrap
@@ -72,7 +71,7 @@ func OpenJournal(dir string, o JournalOptions) (*Journal, error) {
 	if o.Window <= 0 {
 		o.Window = 5 * time.Minute
 	}
-	j := &Journal{path: filepath.Join(dir, journalFile), opts: o, pending: map[string]*entry{}}
+	j := &Journal{path: filepath.Join(dir, journalFile), opts: o, pending: map[string]*entry{}, failing: newRecent[Failing](0, 10*maxFailing)}
 	if err := j.open(dir); err != nil {
 		return nil, &Error{Op: "open journal", Ref: dir, Err: errors.Join(ErrStore, err)}
 	}
@@ -171,6 +170,10 @@ func (j *Journal) apply(l line) {
 	for _, d := range l.Put {
 		j.seq++
 		j.pending[d.ID] = &entry{seq: j.seq, stored: Stored{Delivery: d}}
+		j.noteHealth(d)
+	}
+	if l.Fail != nil {
+		j.failing.add(l.Fail.key(), *l.Fail, l.Fail.Since)
 	}
 	if l.Mark == nil {
 		return
@@ -190,7 +193,7 @@ func (j *Journal) apply(l line) {
 func (j *Journal) Load(context.Context) (Kept, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	k := Kept{Recent: slices.Clone(j.recent)}
+	k := Kept{Recent: slices.Clone(j.recent), Failing: j.failing.values()}
 	for _, e := range j.sorted() {
 		k.Pending = append(k.Pending, e.stored)
 	}
@@ -233,7 +236,7 @@ func (j *Journal) write(l line) error {
 	if j.lines%1024 == 0 {
 		j.forget(time.Now().Add(-j.opts.Window))
 	}
-	if j.lines > compactAfter+2*(len(j.pending)+len(j.recent)) {
+	if j.lines > compactAfter+2*(len(j.pending)+len(j.recent)+j.failing.size()) {
 		return j.compact()
 	}
 	return nil
@@ -259,62 +262,6 @@ func (j *Journal) append(text []byte) error {
 		j.err = fmt.Errorf("journal unusable: %w", errors.Join(err, undo))
 	}
 	return err
-}
-
-// compact writes a new file with what is of use and puts it in the old one's
-// place.
-func (j *Journal) compact() error {
-	temp, err := os.OpenFile(j.path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // in the folder that the caller names
-	if err != nil {
-		return err
-	}
-	lines, err := j.rewrite(temp)
-	if err == nil && j.opts.Fsync {
-		err = temp.Sync()
-	}
-	if err = errors.Join(err, temp.Close()); err != nil {
-		return errors.Join(err, os.Remove(temp.Name())) //nolint:gosec // our own file
-	}
-	// Some systems rename over a closed file only.
-	err = errors.Join(j.file.Close(), os.Rename(temp.Name(), j.path)) //nolint:gosec // our own files
-	f, reopen := os.OpenFile(j.path, os.O_RDWR, 0o600)                //nolint:gosec // our own file
-	if reopen == nil {
-		_, reopen = f.Seek(0, io.SeekEnd)
-	}
-	if reopen != nil {
-		j.err = fmt.Errorf("journal unusable: %w", reopen)
-		return errors.Join(err, reopen)
-	}
-	j.file, j.lines = f, lines
-	return err
-}
-
-func (j *Journal) forget(before time.Time) {
-	j.recent = slices.DeleteFunc(j.recent, func(k RecentKey) bool { return k.Time.Before(before) })
-}
-
-func (j *Journal) rewrite(w io.Writer) (lines int, err error) {
-	out := bufio.NewWriterSize(w, 1<<16)
-	put := func(l line) {
-		if err == nil {
-			var text []byte
-			if text, err = encodeLine(l); err == nil {
-				_, err = out.Write(text)
-				lines++
-			}
-		}
-	}
-	for _, k := range j.recent {
-		put(line{Key: &k})
-	}
-	sending := Sending
-	for _, e := range j.sorted() {
-		put(line{Put: []Delivery{e.stored.Delivery}})
-		if e.stored.Sending {
-			put(line{Mark: &sending, IDs: []string{e.stored.ID}})
-		}
-	}
-	return lines, errors.Join(err, out.Flush())
 }
 
 // Close closes the file. Call it after Run has returned.

@@ -66,3 +66,22 @@ func (r *recent[V]) remove(key string) {
 	delete(r.now, key)
 	delete(r.old, key)
 }
+
+// values returns all that is remembered, the older generation first.
+func (r *recent[V]) values() []V {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]V, 0, len(r.old)+len(r.now))
+	for _, m := range [...]map[string]stamped[V]{r.old, r.now} {
+		for _, s := range m {
+			out = append(out, s.value)
+		}
+	}
+	return out
+}
+
+func (r *recent[V]) size() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.old) + len(r.now)
+}

@@ -52,6 +52,18 @@ type Kept struct {
 	Pending []Stored
 	// Recent are keys of events of at least the last five minutes.
 	Recent []RecentKey
+	// Failing are the objects of which a destination was told last that they
+	// fail, for recovery messages. A
+	// store can tell from what it is given by Put.
+	Failing []Failing
+}
+
+// Failing says since when an object fails, as far as a destination was told.
+type Failing struct {
+	Destination string `json:"destination"`
+	// Object is its UID, or group/kind/namespace/name where it has none.
+	Object string    `json:"object"`
+	Since  time.Time `json:"since"`
 }
 
 // Stored is a delivery that was kept.
