@@ -118,6 +118,8 @@ func (c *client) apply(ctx context.Context, o *object, p patch) (answer, error) 
 // times where the failure is the server's or the network's.
 func (c *client) do(ctx context.Context, req *rest.Request) (answer, error) {
 	var out answer
+	lost := new(atomic.Bool)
+	ctx = context.WithValue(ctx, lostKey{}, lost)
 	err := retry(ctx, func() error {
 		var code int
 		m := &metav1.PartialObjectMetadata{}
@@ -131,8 +133,31 @@ func (c *client) do(ctx context.Context, req *rest.Request) (answer, error) {
 		out = answer{meta: m, created: code == http.StatusCreated, at: c.pacer.now()}
 		return nil
 	})
+	if err != nil && lost.Load() {
+		err = &unsureError{err}
+	}
 	return out, err
 }
+
+// lostKey is the context key under which a write hears, by an *atomic.Bool,
+// that one of its requests got no answer, or one that leaves open whether it
+// was carried out. This package's retries are not all: client-go has its own.
+type lostKey struct{}
+
+func noteLost(req *http.Request, resp *http.Response, err error) {
+	lost, ok := req.Context().Value(lostKey{}).(*atomic.Bool)
+	if ok && (err != nil || resp.StatusCode >= http.StatusInternalServerError) {
+		lost.Store(true)
+	}
+}
+
+// An unsureError is the error of a write that may have been carried out all the
+// same: if it is a refusal, then perhaps of what was sent after an answer had
+// been lost.
+type unsureError struct{ err error }
+
+func (e *unsureError) Error() string { return e.err.Error() }
+func (e *unsureError) Unwrap() error { return e.err }
 
 // get reads an object whole.
 func (c *client) get(ctx context.Context, o *object) (*unstructured.Unstructured, error) {
@@ -231,6 +256,7 @@ func (p *pacer) wrap(next http.RoundTripper) http.RoundTripper {
 			return nil, err
 		}
 		resp, err := next.RoundTrip(req)
+		noteLost(req, resp, err)
 		if err == nil {
 			p.learn(resp)
 		}

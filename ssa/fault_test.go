@@ -156,6 +156,43 @@ func TestConvergesWhereOneRequestInTenFails(t *testing.T) {
 	}
 }
 
+// The first request to create an object is carried out and its answer lost, and
+// the second is refused: the refusal does not mean that nothing is there.
+func TestARefusalAfterALostAnswerDoesNotOrphan(t *testing.T) {
+	c := newCluster(t, ssa.Options{})
+	var patches atomic.Int64
+	cfg := rest.CopyConfig(c.cfg)
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(req *http.Request) (*http.Response, error) {
+			if req.Method != http.MethodPatch {
+				return next.RoundTrip(req)
+			}
+			if patches.Add(1) > 1 {
+				return refusal(req, http.StatusForbidden, "Forbidden"), nil
+			}
+			resp, err := next.RoundTrip(req)
+			if err != nil {
+				return nil, err
+			}
+			_ = resp.Body.Close()
+			return nil, fmt.Errorf("read: %w", syscall.ECONNRESET)
+		})
+	})
+	a, err := ssa.New(cfg, ssa.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := &inventory.Memory{}
+	res, err := a.Apply(t.Context(), faultSet(c.ns, 0, 1, "1"), ssa.ApplyOptions{Set: "f", Inventory: store, SkipValidation: true})
+	if !errors.Is(err, ssa.ErrForbidden) {
+		t.Errorf("err = %v", err)
+	}
+	ref := inventory.Ref{Kind: "ConfigMap", Namespace: c.ns, Name: "f0"}
+	if inv, err := store.Load(t.Context()); err != nil || !inv.Has(ref) || !res.Inventory.Has(ref) {
+		t.Errorf("nobody owns what is there: %v, %v", inv, err)
+	}
+}
+
 func TestConvergesWhenTheAPIServerIsKilledInTheMiddle(t *testing.T) {
 	t.Parallel()
 	tc := testcluster.New(t, "--ephemeral")

@@ -243,8 +243,13 @@ func writeError(o *object, err error) *Error {
 	return apiError("apply", o, err)
 }
 
-// refused reports whether the server has answered that it did not do it.
+// refused reports whether the server has answered that it did not do it, and
+// can't have done it in an earlier attempt.
 func refused(err error) bool {
+	var unsure *unsureError
+	if errors.As(err, &unsure) {
+		return false
+	}
 	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) ||
 		apierrors.IsNotFound(err) || apierrors.IsConflict(err) || apierrors.IsMethodNotSupported(err) ||
 		errors.Is(err, ErrTerminating)
