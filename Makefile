@@ -9,6 +9,8 @@ TIMEOUT   ?= 20m
 # localcluster is built apart, since its replaces would hold for all.
 JOINED  := . examples bench
 APART   := examples/localcluster
+# What brings many dependencies along is a module of its own, for those who want it.
+OPTIN   := source/oci/keyless source/oci/notation
 
 BIN          := $(CURDIR)/bin
 LOCALCLUSTER := $(BIN)/localcluster
@@ -36,6 +38,8 @@ demo: $(GITOPSKIT_LOCALCLUSTER) ## start a cluster and the reconciler, and show 
 test: $(GITOPSKIT_LOCALCLUSTER) ## run the tests of all modules on a real API server
 	@rc=0; for m in $(CODE); do echo "==> go test in $$m"; \
 	  (cd $$m && $(GO) test -timeout=$(TIMEOUT) $(TESTFLAGS) ./...) || rc=1; done; \
+	for m in $(OPTIN); do echo "==> go test in $$m"; \
+	  (cd $$m && GOWORK=off $(GO) test -timeout=$(TIMEOUT) $(TESTFLAGS) ./...) || rc=1; done; \
 	echo "==> go test in $(APART)"; \
 	  (cd $(APART) && GOWORK=off $(GO) test -timeout=$(TIMEOUT) $(TESTFLAGS) ./internal/...) || rc=1; exit $$rc
 
@@ -54,12 +58,15 @@ race: $(GITOPSKIT_LOCALCLUSTER) ## the same under the race detector, as far as i
 lint: $(LINTER) ## run the linters of .golangci.yml over all modules
 	@rc=0; for m in $(CODE); do echo "==> golangci-lint in $$m"; \
 	  (cd $$m && $(LINTER) run --config=$(CURDIR)/.golangci.yml ./...) || rc=1; done; \
+	for m in $(OPTIN); do echo "==> golangci-lint in $$m"; \
+	  (cd $$m && GOWORK=off $(LINTER) run --config=$(CURDIR)/.golangci.yml ./...) || rc=1; done; \
 	echo "==> golangci-lint in $(APART)"; \
 	  (cd $(APART) && GOWORK=off $(LINTER) run --config=$(CURDIR)/.golangci.yml ./...) || rc=1; exit $$rc
 
 vuln: ## look for known vulnerabilities (asks vuln.go.dev)
 	@cd tools && GOWORK=off $(GO) build -o $(BIN)/govulncheck golang.org/x/vuln/cmd/govulncheck
 	@set -e; for m in $(CODE); do echo "==> govulncheck in $$m"; (cd $$m && $(BIN)/govulncheck ./...); done
+	@set -e; for m in $(OPTIN); do echo "==> govulncheck in $$m"; (cd $$m && GOWORK=off $(BIN)/govulncheck ./...); done
 
 bench: $(GITOPSKIT_LOCALCLUSTER) ## run the benchmarks, ours and those against peers
 	@set -e; for m in $(CODE); do echo "==> benchmarks in $$m"; \
@@ -81,6 +88,7 @@ cluster-build: $(LOCALCLUSTER) ## build bin/localcluster (minutes the first time
 
 build: $(LOCALCLUSTER) ## compile everything and put the programs into bin/
 	@set -e; for m in $(CODE); do echo "==> go build in $$m"; (cd $$m && $(GO) build ./... && $(GO) vet ./...); done
+	@set -e; for m in $(OPTIN); do echo "==> go build in $$m"; (cd $$m && GOWORK=off $(GO) build ./... && GOWORK=off $(GO) vet ./...); done
 
 tidy: ## tidy the go.mod of every module
 	@tools/tidy.sh
