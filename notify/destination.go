@@ -136,7 +136,7 @@ func (d Destination) complete() (Destination, error) {
 	return d, nil
 }
 
-func (d *Destination) pass(e Event) (Event, bool) {
+func (d *Destination) pass(e Event, seen *verdicts) (Event, bool) {
 	if len(d.Rules) == 0 {
 		if e.Severity == SeverityTrace {
 			return Event{}, false
@@ -145,7 +145,7 @@ func (d *Destination) pass(e Event) (Event, bool) {
 		return e, true
 	}
 	for _, m := range d.Rules {
-		if out, ok := m.Match(e); ok {
+		if out, ok := seen.match(m, e); ok {
 			return out, true
 		}
 	}

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -213,11 +214,12 @@ func (d *Dispatcher) Dispatch(ctx context.Context, e Event) (Receipt, error) {
 
 	now := time.Now()
 	e = masker.Event(e.complete(now))
-	key := e.Key()
+	sum := e.key()
+	key := hex.EncodeToString(sum)
 	if d.opts.DedupWindow > 0 && !d.dedup.add(key, struct{}{}, now) {
 		return Receipt{}, &Error{Op: "dispatch", Ref: e.InvolvedObject.String(), Err: ErrDuplicate}
 	}
-	receipt, accepted, deliveries := route(targets, e)
+	receipt, accepted, deliveries := route(targets, e, sum)
 	if d.opts.Store != nil && len(deliveries) > 0 {
 		if err := d.opts.Store.Put(ctx, RecentKey{Key: key, Time: now}, deliveries); err != nil {
 			d.dedup.remove(key)
@@ -230,18 +232,19 @@ func (d *Dispatcher) Dispatch(ctx context.Context, e Event) (Receipt, error) {
 	return receipt, nil
 }
 
-func route(targets []*target, e Event) (Receipt, []*target, []Delivery) {
+func route(targets []*target, e Event, key []byte) (Receipt, []*target, []Delivery) {
 	var r Receipt
 	var accepted []*target
 	var deliveries []Delivery
+	seen := make(verdicts, 0, 4)
 	for _, t := range targets {
-		sent, ok := t.match(e)
+		sent, ok := t.match(e, &seen)
 		if !ok {
 			continue
 		}
 		r.Destinations = append(r.Destinations, t.name)
 		accepted = append(accepted, t)
-		deliveries = append(deliveries, Delivery{ID: e.deliveryID(t.name), Destination: t.name, Event: sent})
+		deliveries = append(deliveries, Delivery{ID: e.deliveryID(key, t.name), Destination: t.name, Event: sent})
 	}
 	return r, accepted, deliveries
 }

@@ -160,12 +160,15 @@ func (e Event) key() []byte {
 }
 
 // deliveryID is the same for the same event and destination, on every attempt
-// and after every restart; another time makes another event.
-func (e Event) deliveryID(destination string) string {
-	h := sha256.New()
-	_, _ = h.Write(e.key())
-	_, _ = io.WriteString(h, e.Timestamp.UTC().Format(time.RFC3339Nano)+"\x00"+destination)
-	return hex.EncodeToString(h.Sum(nil)[:16])
+// and after every restart; another time makes another event. Its key is that of
+// the event.
+func (e Event) deliveryID(key []byte, destination string) string {
+	text := make([]byte, 0, 128)
+	text = append(text, key...)
+	text = e.Timestamp.UTC().AppendFormat(text, time.RFC3339Nano)
+	text = append(append(text, 0), destination...)
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
 }
 
 // Validate returns an error that wraps [ErrInvalid] and names each field that is

@@ -9,9 +9,9 @@ import (
 const maxFailing = 10_000
 
 // match applies the rules and tells of recovery.
-func (t *target) match(e Event) (Event, bool) {
+func (t *target) match(e Event, seen *verdicts) (Event, bool) {
 	c := t.config()
-	sent, ok := c.pass(e)
+	sent, ok := c.pass(e, seen)
 	object := e.InvolvedObject.lane()
 	if e.Severity == SeverityError {
 		if ok {

@@ -209,3 +209,24 @@ func (m *Matcher) metadata(e Event) map[string]string {
 	}
 	return out
 }
+
+// verdicts are what the rules said of one event, so that a rule which several
+// destinations share is asked once.
+type verdicts []verdict
+
+type verdict struct {
+	rule *Matcher
+	sent Event
+	ok   bool
+}
+
+func (v *verdicts) match(m *Matcher, e Event) (Event, bool) {
+	for i := range *v {
+		if seen := &(*v)[i]; seen.rule == m {
+			return seen.sent, seen.ok
+		}
+	}
+	sent, ok := m.Match(e)
+	*v = append(*v, verdict{m, sent, ok})
+	return sent, ok
+}

@@ -14,7 +14,8 @@ type Delivery struct {
 	ID string `json:"id"`
 	// Destination is the name of the destination.
 	Destination string `json:"destination"`
-	// Event is what is sent: metadata merged, secrets masked.
+	// Event is what is sent: metadata merged, secrets masked. A Sender changes
+	// nothing in its maps; those of other destinations may be the same.
 	Event Event `json:"event"`
 	// Attempt counts from 1; after a restart it begins anew.
 	Attempt int `json:"-"`

@@ -1,24 +1,12 @@
 package notify
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
-	"os/exec"
-	"regexp"
 	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,87 +52,6 @@ func TestMain(m *testing.M) {
 		return
 	}
 	m.Run()
-}
-
-// serve takes posts until its input ends: /0 … /4 count, /hang hangs, /count
-// answers how many there were and begins anew.
-func serve() {
-	var count atomic.Int64
-	hold := make(chan struct{})
-	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		switch r.URL.Path {
-		case "/hang":
-			select {
-			case <-r.Context().Done():
-			case <-hold:
-			}
-		case "/count":
-			fmt.Fprint(w, count.Swap(0))
-		default:
-			count.Add(1)
-		}
-	})
-	srv := httptest.NewUnstartedServer(h)
-	srv.Config.ErrorLog = nil
-	srv.StartTLS()
-	plain := httptest.NewServer(h)
-	fmt.Fprintln(os.Stdout, srv.URL, plain.URL)
-	_ = pem.Encode(os.Stdout, &pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
-	fmt.Fprintln(os.Stdout)
-	_, _ = io.Copy(io.Discard, os.Stdin)
-	close(hold)
-}
-
-type server struct {
-	secure, plain string
-	ca            []byte
-	client        *http.Client
-}
-
-func startServer(b *testing.B) *server {
-	b.Helper()
-	cmd := exec.CommandContext(b.Context(), os.Args[0]) //nolint:gosec // this test program
-	cmd.Env = append(os.Environ(), serverVar+"=1")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = in.Close(); _ = cmd.Wait() })
-	lines := bufio.NewScanner(out)
-	lines.Scan()
-	urls := strings.Fields(lines.Text())
-	s := &server{secure: urls[0], plain: urls[1], client: &http.Client{}}
-	for lines.Scan() && lines.Text() != "" {
-		s.ca = append(append(s.ca, lines.Bytes()...), '\n')
-	}
-	b.Cleanup(s.client.CloseIdleConnections)
-	return s
-}
-
-func (s *server) count(b *testing.B) int64 {
-	b.Helper()
-	req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, s.plain+"/count", nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	resp, err := s.client.Do(req)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var n int64
-	if _, err := fmt.Fscan(resp.Body, &n); err != nil {
-		b.Fatal(err)
-	}
-	return n
 }
 
 func events() []notify.Event {
@@ -219,93 +126,6 @@ func delivered(d *notify.Dispatcher, hang bool) bool {
 	return true
 }
 
-// usual is the usual way. A destination that hangs holds a goroutine for each
-// event until the timeout.
-func usual(b *testing.B, base string, ca []byte, hang bool) (time.Duration, uint64) {
-	b.Helper()
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, 64)
-	ctx, cancel := context.WithCancel(b.Context())
-	defer cancel()
-	var hung sync.WaitGroup
-	peak := watchHeap()
-	begun := time.Now()
-	for _, e := range events() {
-		for i := range destinations {
-			if !passes(e) {
-				continue
-			}
-			if hang && i == 0 {
-				hung.Go(func() { waitAsThePostWould(ctx, e) })
-				continue
-			}
-			slots <- struct{}{}
-			wg.Go(func() {
-				defer func() { <-slots }()
-				if err := post(ctx, fmt.Sprint(base, "/", i), ca, e); err != nil {
-					b.Error(err)
-				}
-			})
-		}
-	}
-	wg.Wait()
-	took := time.Since(begun)
-	heap := peak()
-	cancel()
-	hung.Wait()
-	return took, heap
-}
-
-// waitAsThePostWould holds what a post that hangs holds at least: its body and a
-// goroutine; without the connection, of which there would be too many.
-func waitAsThePostWould(ctx context.Context, e notify.Event) {
-	body, err := json.Marshal(e)
-	<-ctx.Done()
-	runtime.KeepAlive(body)
-	_ = err
-}
-
-func passes(e notify.Event) bool {
-	ok := false
-	for _, p := range inclusion {
-		if re, err := regexp.Compile(p); err == nil && re.MatchString(e.Message) {
-			ok = true
-		}
-	}
-	for _, p := range exclusion {
-		if re, err := regexp.Compile(p); err == nil && re.MatchString(e.Message) {
-			return false
-		}
-	}
-	return ok
-}
-
-func post(ctx context.Context, url string, ca []byte, e notify.Event) error {
-	body, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
-	transport := &http.Transport{}
-	if strings.HasPrefix(url, "https") {
-		roots := x509.NewCertPool()
-		roots.AppendCertsFromPEM(ca)
-		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	}
-	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := (&http.Client{Transport: transport, Timeout: 15 * time.Second}).Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	_, err = io.Copy(io.Discard, resp.Body)
-	return err
-}
-
 // watchHeap returns a function that ends the watching and tells the peak of the
 // heap above what it was.
 func watchHeap() func() uint64 {
@@ -331,31 +151,42 @@ func watchHeap() func() uint64 {
 	return func() uint64 { close(stop); <-done; return peak - before }
 }
 
+// usualWay names the peer.
+const usualWay = "a retrying client and goroutine for each post"
+
 func BenchmarkFanout(b *testing.B) {
 	s := startServer(b)
-	for range b.N {
-		for _, c := range []struct {
-			name, base string
-			ca         []byte
-			hang       bool
-		}{
-			{"notify/fanout", s.secure, s.ca, false},
-			{"notify/fanout-plain-http", s.plain, nil, false},
-			{"notify/fanout-one-hangs", s.secure, s.ca, true},
-		} {
-			want := int64(eventCount * destinations)
-			if c.hang {
-				want -= eventCount
-			}
-			us, ourHeap := ours(b, c.base, c.ca, c.hang)
-			sent := s.count(b)
-			peer, peerHeap := usual(b, c.base, c.ca, c.hang)
-			if theirs := s.count(b); sent != want || theirs != want {
-				b.Fatalf("%s: we sent %d, they %d, want %d", c.name, sent, theirs, want)
-			}
-			const usualWay = "a client and goroutine for each post"
-			report(line{Name: c.name, N: eventCount, Ours: us.Seconds(), PeerName: usualWay, Peer: peer.Seconds(), Unit: "s", Requests: sent})
-			report(line{Name: c.name + "-memory", N: eventCount, Ours: float64(ourHeap) / 1e6, PeerName: usualWay, Peer: float64(peerHeap) / 1e6, Unit: "MB", Requests: sent})
+	for _, c := range []struct {
+		name, base string
+		ca         []byte
+		hang       bool
+	}{
+		{"notify/fanout", s.secure, s.ca, false},
+		{"notify/fanout-plain-http", s.plain, nil, false},
+		{"notify/fanout-one-hangs", s.secure, s.ca, true},
+	} {
+		want := int64(eventCount * destinations)
+		if c.hang {
+			want -= eventCount
 		}
+		b.Run(strings.TrimPrefix(c.name, "notify/"), func(b *testing.B) {
+			var us, peer time.Duration
+			var ourHeap, peerHeap uint64
+			for b.Loop() {
+				took, heap := ours(b, c.base, c.ca, c.hang)
+				us, ourHeap = us+took, max(ourHeap, heap)
+				sent := s.count(b)
+				took, heap = usual(b, c.base, c.ca, c.hang)
+				peer, peerHeap = peer+took, max(peerHeap, heap)
+				if theirs := s.count(b); sent != want || theirs != want {
+					b.Fatalf("we sent %d, they %d, want %d", sent, theirs, want)
+				}
+			}
+			n := float64(b.N)
+			b.ReportMetric(us.Seconds()/n, "ours-s")
+			b.ReportMetric(peer.Seconds()/n, "peer-s")
+			report(line{Name: c.name, N: eventCount, Ours: us.Seconds() / n, PeerName: usualWay, Peer: peer.Seconds() / n, Unit: "s", Requests: want})
+			report(line{Name: c.name + "-memory", N: eventCount, Ours: float64(ourHeap) / 1e6, PeerName: usualWay, Peer: float64(peerHeap) / 1e6, Unit: "MB", Requests: want})
+		})
 	}
 }

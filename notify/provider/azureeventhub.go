@@ -42,7 +42,7 @@ func azureEventHub(c *Config) (notify.Sender, error) {
 	resource := endpoint.JoinPath(hub)
 	to := resource.JoinPath("messages").String() + "?api-version=2014-01"
 	return &poster{caller: call, build: func(ctx context.Context, d notify.Delivery) (request, error) {
-		r, err := asJSON(to, d.Event)
+		r, err := asJSON(to, flat(d.Event))
 		if err != nil {
 			return r, err
 		}

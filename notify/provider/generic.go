@@ -18,7 +18,7 @@ func generic(c *Config) (notify.Sender, error) {
 }
 
 func genericRequest(c *Config, d notify.Delivery) (request, error) {
-	r, err := asJSON(c.Address, d.Event)
+	r, err := asJSON(c.Address, flat(d.Event))
 	r.header["Gotk-Component"] = d.Event.ReportingController
 	if c.Token != "" && c.Type == "generic" {
 		r.header["Authorization"] = "Bearer " + c.Token

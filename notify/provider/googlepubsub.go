@@ -47,7 +47,7 @@ func googlePubSub(c *Config) (notify.Sender, error) {
 			Messages []message `json:"messages"`
 		}
 		for _, d := range ds {
-			data, err := marshal(d.Event)
+			data, err := marshal(flat(d.Event))
 			if err != nil {
 				return request{}, err
 			}

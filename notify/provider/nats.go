@@ -112,7 +112,7 @@ func (s *natsSender) Send(ctx context.Context, d notify.Delivery) error {
 	if err != nil {
 		return s.mask.Error(&notify.SendError{Err: err, Permanent: errors.Is(err, nats.ErrAuthorization)})
 	}
-	data, err := marshal(d.Event)
+	data, err := marshal(flat(d.Event))
 	if err != nil {
 		return &notify.SendError{Permanent: true, Err: err}
 	}

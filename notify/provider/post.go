@@ -43,6 +43,15 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
+// flatEvent is written as an Event is, but in one pass: what a MarshalJSON returns
+// is read and copied once more.
+type flatEvent notify.Event
+
+func flat(e notify.Event) flatEvent {
+	e.Timestamp = e.Timestamp.UTC().Truncate(time.Second)
+	return flatEvent(e)
+}
+
 func (r request) with(header, value string) request {
 	r.header[header] = value
 	return r
