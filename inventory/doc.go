@@ -3,9 +3,10 @@
 //
 // An Inventory is a set of entries (group, kind, namespace, name, version and
 // UID) with union and difference. A Store keeps one: in memory (Memory), in a
-// file (File), in a ConfigMap or a Secret (NewConfigMap, NewSecret), or wherever
-// the caller likes (Funcs). Flux and FromFlux translate to and from the status
-// format of Flux's Kustomization.
+// file (File), in a ConfigMap or a Secret (NewConfigMap, NewSecret), in the parent
+// of an ApplySet, as kubectl has them (NewApplySet), or wherever the caller likes
+// (Funcs). Flux and FromFlux translate to and from the status format of Flux's
+// Kustomization.
 //
 //	store := inventory.File{Path: "inventory.json"}
 //	old, err := store.Load(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -45,10 +46,21 @@ type run struct {
 	told   []bool // by index: OnEvent was called
 }
 
+// labeller is a Store that finds what it has by labels, as inventory.ApplySet
+// does.
+type labeller interface{ MemberLabels() map[string]string }
+
 func newRun(a *Applier, objects []*unstructured.Unstructured, opts ApplyOptions) *run {
+	if s, ok := opts.Inventory.(labeller); ok {
+		opts.OwnerLabels = maps.Clone(opts.OwnerLabels)
+		if opts.OwnerLabels == nil {
+			opts.OwnerLabels = map[string]string{}
+		}
+		maps.Copy(opts.OwnerLabels, s.MemberLabels())
+	}
 	r := &run{a: a, opts: &opts}
 	ignore, err := readIgnoreRules(opts.Ignore)
-	r.refused = errors.Join(err, unknownPolicy(opts.Conflicts))
+	r.refused = errors.Join(err, unknownPolicy(opts.Conflicts), opts.Adopt.check("Adopt"), opts.PruneAdopt.check("PruneAdopt"))
 	usable, results := a.prepare(objects, &opts, ignore)
 	r.objects = usable
 	r.result = &Result{Objects: results, Inventory: inventory.New()}
@@ -256,8 +268,11 @@ func (r *run) writeAhead(ctx context.Context) error {
 // owns reports whether o belongs into the inventory before anything is
 // written: what is there, and what is about to be.
 func (r *run) owns(o *object) bool {
-	if o.live == nil && (o.action == Skip || r.failed(o)) {
+	switch {
+	case r.failed(o), o.action == Skip && o.live == nil:
 		return r.old.Has(o.ref)
+	case o.action == Skip: // it may be somebody else's; its labels tell when it leaves the set
+		return r.old.Has(o.ref) || len(r.opts.OwnerLabels) > 0
 	}
 	return true
 }

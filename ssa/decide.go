@@ -24,6 +24,11 @@ func (r *run) survey(ctx context.Context) {
 		if m := found[o.ref]; m != nil {
 			live := r.a.summarize(m)
 			o.live = &live
+			if err := r.notOurs(o, m.Labels); err != nil && o.marks&markIfNotPresent == 0 && live.marks&markIgnore == 0 {
+				o.action = Conflict
+				r.fail(o, err)
+				continue
+			}
 		}
 		r.decide(o, r.recordOf(o))
 	}
@@ -47,6 +52,10 @@ func (r *run) recall() (unseen []*object) {
 		e := st.entries[o.ref]
 		if e == nil || e.set != r.opts.Set || o.marks&markIfNotPresent != 0 || !e.known || st.watcher == nil || !st.watcher.upToDate(o.gvr) {
 			unseen = append(unseen, o)
+			continue
+		}
+		if e.rec == nil && e.live != nil && r.opts.adoption() != AdoptAny {
+			unseen = append(unseen, o) // its labels have to be looked at
 			continue
 		}
 		o.live = e.live

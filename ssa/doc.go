@@ -35,7 +35,8 @@
 //     Secrets and claims that it refers to, APIServices, and what its annotation
 //     config.kubernetes.io/depends-on names. Webhooks come last.
 //  5. Prune: what the inventory has and the set has not is deleted, last things
-//     first, with UID and resource version as preconditions.
+//     first, and what others name in config.kubernetes.io/depends-on only when those
+//     are gone, with UID and resource version as preconditions.
 //  6. Wait: by watching, until all objects are ready (package health).
 //
 // # What tells that nothing has changed

@@ -14,6 +14,7 @@ const (
 	markMerge                          // ssa: Merge
 	markKeep                           // prune: disabled
 	markRecreate                       // force: enabled
+	markDepends                        // names other objects that it depends on
 )
 
 // markNames are the keys of labels and annotations, made once from the prefix.
@@ -31,6 +32,9 @@ func (a *Applier) readMarks(m metav1.Object) marks {
 		if len(set) > 0 {
 			out |= a.marks.read(set)
 		}
+	}
+	if m.GetAnnotations()[dependsOnAnnotation] != "" {
+		out |= markDepends
 	}
 	return out
 }

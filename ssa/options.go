@@ -3,6 +3,7 @@ package ssa
 import (
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/gitopskit/gitopskit/inventory"
@@ -24,17 +25,40 @@ type ApplyOptions struct {
 	// Default: no account is kept, and Prune is refused.
 	Inventory inventory.Store
 
-	// OwnerLabels are put on every object. Only objects that carry them all are
-	// pruned. Default: none, and the inventory alone tells what may be pruned.
+	// OwnerLabels are put on every object, and tell whose an object is. Default:
+	// none, and the inventory alone tells what may be pruned.
 	OwnerLabels map[string]string
+
+	// Adopt says which objects that are there already may become the set's, by
+	// the owner labels that they carry; others fail with ErrOwned. Default:
+	// AdoptAny.
+	Adopt Adoption
 
 	// Prune deletes what the inventory lists and the objects do not, after
 	// everything else was applied without error.
 	Prune bool
 
-	// MaxPrune is how many objects may be pruned in one Apply; with more,
-	// nothing is pruned and the error wraps ErrPruneRefused. Default 0: no limit.
-	MaxPrune int
+	// PruneAdopt says which objects that left the set may be pruned, by the owner
+	// labels that they carry; others are left alone. Default: MustMatch.
+	PruneAdopt Adoption
+
+	// MaxPrune is how many objects may be pruned in one Apply, MaxPrunePercent
+	// how many per cent of the inventory. With more, nothing is written and the
+	// error wraps ErrPruneRefused. Default 0: no limit.
+	MaxPrune        int
+	MaxPrunePercent int
+
+	// AllowMassPrune names the Set whose limits on pruning, RefuseEmpty among
+	// them, do not count this time. Default: all limits count.
+	AllowMassPrune string
+
+	// Propagation says what becomes of what depends on a pruned object by its
+	// ownerReferences. Default: it is deleted in the background.
+	Propagation metav1.DeletionPropagation
+
+	// Orphan makes Prune let go of objects instead of deleting them: they lose the
+	// owner labels, leave the inventory and stay in the cluster.
+	Orphan bool
 
 	// RefuseEmpty makes an Apply that has no objects while the inventory lists
 	// some fail with ErrPruneRefused, since an empty set is more often an

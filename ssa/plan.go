@@ -96,7 +96,7 @@ func planObject(res ObjectResult, o *object) PlanObject {
 func (p *Plan) Changes() bool {
 	for i := range p.Objects {
 		switch p.Objects[i].Action {
-		case Create, Update, Recreate, Prune:
+		case Create, Update, Recreate, Prune, Orphan:
 			return true
 		}
 	}
@@ -151,7 +151,7 @@ func (r *run) expected() error {
 		}
 	}
 	for _, e := range r.leaving {
-		if p := planned[e.Ref]; r.opts.Prune && (p == nil || p.Action != Prune && p.Action != Skip) {
+		if p := planned[e.Ref]; r.opts.Prune && (p == nil || p.Action != Prune && p.Action != Orphan && p.Action != Skip) {
 			errs = append(errs, &Error{Op: "compare", Ref: e.Ref, Err: fmt.Errorf("%w: it would be pruned, and was not to be", ErrPlanOutdated)})
 		}
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // symbols stand before objects in plans, as in other tools of the kind.
-var symbols = map[Action]string{Create: "+", Update: "~", Recreate: "±", Prune: "-", Skip: ".", Unchanged: "=", Conflict: "!", None: "?"}
+var symbols = map[Action]string{Create: "+", Update: "~", Recreate: "±", Prune: "-", Orphan: "o", Skip: ".", Unchanged: "=", Conflict: "!", None: "?"}
 
 var colors = map[Action]string{Create: "\x1b[32m", Update: "\x1b[33m", Recreate: "\x1b[35m", Prune: "\x1b[31m", Conflict: "\x1b[31m"}
 
@@ -105,7 +105,7 @@ func (p *Plan) summary() string {
 		count[p.Objects[i].Action]++
 	}
 	var parts []string
-	for _, a := range []Action{Create, Update, Recreate, Prune, Unchanged, Skip} {
+	for _, a := range []Action{Create, Update, Recreate, Prune, Orphan, Unchanged, Skip} {
 		if n := count[a]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d to %s", n, a))
 		}

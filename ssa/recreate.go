@@ -22,7 +22,7 @@ const goneTimeout = 2 * time.Minute
 
 // removeForReplacement deletes the live object and waits until it is gone.
 func (a *Applier) removeForReplacement(ctx context.Context, o *object) error {
-	err := a.delete(ctx, o.target, metav1.Preconditions{UID: &o.live.uid})
+	err := a.delete(ctx, o.target, metav1.Preconditions{UID: &o.live.uid}, "")
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
@@ -113,4 +113,17 @@ func (a *Applier) WaitGone(ctx context.Context, objects []inventory.Entry, limit
 		}
 	})
 	return errors.Join(errs...)
+}
+
+// parallel calls f for 0 to n-1, several at a time, and begins no more once
+// ctx has ended.
+func (a *Applier) parallel(ctx context.Context, n int, f func(i int)) {
+	objects := make([]*object, n)
+	for i := range objects {
+		objects[i] = &object{index: i}
+	}
+	(&run{a: a}).each(ctx, objects, func(_ context.Context, o *object) *Error {
+		f(o.index)
+		return nil
+	})
 }

@@ -22,7 +22,8 @@ const (
 	Unchanged Action = "unchanged"
 	Skip      Action = "skip" // left alone, for the reason given
 	Prune     Action = "prune"
-	Conflict  Action = "conflict" // refused: others own fields of it (see ConflictPolicy)
+	Orphan    Action = "orphan"   // left the set, and was let go (see ApplyOptions.Orphan)
+	Conflict  Action = "conflict" // refused: others own it, or fields of it (see Adoption, ConflictPolicy)
 	None      Action = "none"     // not come to: an error came before, or the context ended
 )
 
@@ -82,7 +83,7 @@ func (r *Result) Count(actions ...Action) int {
 }
 
 // Changed reports whether anything in the cluster was written.
-func (r *Result) Changed() bool { return r.Count(Create, Update, Recreate, Prune) > 0 }
+func (r *Result) Changed() bool { return r.Count(Create, Update, Recreate, Prune, Orphan) > 0 }
 
 // Failed returns the objects that have an error.
 func (r *Result) Failed() []ObjectResult {
@@ -103,7 +104,7 @@ func (r *Result) Summary() string {
 	for _, c := range []struct {
 		action Action
 		word   string
-	}{{Create, "created"}, {Update, "updated"}, {Recreate, "recreated"}, {Unchanged, "unchanged"}, {Skip, "skipped"}, {Prune, "pruned"}} {
+	}{{Create, "created"}, {Update, "updated"}, {Recreate, "recreated"}, {Unchanged, "unchanged"}, {Skip, "skipped"}, {Prune, "pruned"}, {Orphan, "orphaned"}} {
 		if n := r.Count(c.action); n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, c.word))
 		}

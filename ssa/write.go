@@ -13,27 +13,14 @@ import (
 // waits for is there.
 func (r *run) write(ctx context.Context) {
 	s := newSchedule(r.pending())
-	done := make(chan *object)
-	stop := false
-	for s.left() > 0 {
-		for s.canBegin(r.a.opts.Concurrency) && !stop && ctx.Err() == nil {
-			o := s.begin()
-			go func() {
-				r.writeOne(ctx, o)
-				done <- o
-			}()
-		}
-		if s.running == 0 {
-			break
-		}
-		o := <-done
+	s.drive(ctx, r.a.opts.Concurrency, func(o *object) { r.writeOne(ctx, o) }, func(o *object) bool {
 		if r.failed(o) {
 			r.abandon(s.fail(o), o)
-			stop = stop || !r.opts.ContinueOnError
-		} else {
-			s.done(o)
+			return r.opts.ContinueOnError
 		}
-	}
+		s.done(o)
+		return true
+	})
 }
 
 // abandon gives up objects that waited for one that failed.
@@ -41,73 +28,6 @@ func (r *run) abandon(waiting []*object, on *object) {
 	for _, o := range waiting {
 		r.fail(o, &Error{Op: "apply", Ref: o.ref, Origin: o.origin, Err: fmt.Errorf("%w: %s failed", ErrDependency, on.ref)})
 	}
-}
-
-// schedule keeps count of which objects can be begun.
-type schedule struct {
-	ready   []*object
-	waits   map[*object]int       // how many it still waits for
-	unlocks map[*object][]*object // which ones wait for it
-	running int
-}
-
-func newSchedule(objects []*object) *schedule {
-	s := &schedule{waits: make(map[*object]int, len(objects)), unlocks: map[*object][]*object{}}
-	for _, o := range objects {
-		s.waits[o] = 0
-	}
-	for _, o := range objects {
-		for _, on := range o.after {
-			if _, pending := s.waits[on]; pending {
-				s.waits[o]++
-				s.unlocks[on] = append(s.unlocks[on], o)
-			}
-		}
-	}
-	for _, o := range objects {
-		if s.waits[o] == 0 {
-			s.ready = append(s.ready, o)
-		}
-	}
-	return s
-}
-
-func (s *schedule) left() int { return len(s.waits) }
-
-func (s *schedule) canBegin(limit int) bool { return len(s.ready) > 0 && s.running < limit }
-
-func (s *schedule) begin() *object {
-	o := s.ready[0]
-	s.ready = s.ready[1:]
-	s.running++
-	return o
-}
-
-func (s *schedule) done(o *object) {
-	s.running--
-	delete(s.waits, o)
-	for _, next := range s.unlocks[o] {
-		if s.waits[next]--; s.waits[next] == 0 {
-			s.ready = append(s.ready, next)
-		}
-	}
-}
-
-// fail takes o out of the schedule, and all that waits for it.
-func (s *schedule) fail(o *object) (abandoned []*object) {
-	s.running--
-	delete(s.waits, o)
-	queue := s.unlocks[o]
-	for len(queue) > 0 {
-		next := queue[0]
-		queue = queue[1:]
-		if _, there := s.waits[next]; there {
-			delete(s.waits, next)
-			abandoned = append(abandoned, next)
-			queue = append(queue, s.unlocks[next]...)
-		}
-	}
-	return abandoned
 }
 
 // writeOne brings one object into the cluster and records how that went.
@@ -222,11 +142,11 @@ func untouched(before, after *liveMeta, ans answer) bool {
 	return quiet && ans.at.Unix() >= after.ownTime+2
 }
 
-// unwritten records a failed write. An object that was to be created and that
-// the server has refused for certain does not stay in the inventory.
+// unwritten records a failed write. An object that was not ours before, and that
+// the server has refused for certain, does not stay in the inventory.
 func (r *run) unwritten(ctx context.Context, o *object, err error) {
 	r.failUnlessStopped(ctx, o, writeError(o, err))
-	if o.live == nil && refused(err) && !r.old.Has(o.ref) {
+	if refused(err) && !r.old.Has(o.ref) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.result.Inventory.Remove(o.ref)
