@@ -10,6 +10,7 @@ import (
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -47,8 +48,8 @@ type Reconciler struct {
 
 // Reconcile brings the cluster in line with one Kustomization.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	ks := &api.Kustomization{}
-	if err := r.Get(ctx, req.NamespacedName, ks); err != nil {
+	ks, err := r.get(ctx, req.NamespacedName)
+	if err != nil {
 		if client.IgnoreNotFound(err) == nil {
 			r.forget(req.NamespacedName)
 		}
@@ -65,6 +66,19 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, nil
 	}
 	return r.reconcile(ctx, ks)
+}
+
+// get reads a Kustomization: from the cache if the cache has brought it here.
+func (r *Reconciler) get(ctx context.Context, name types.NamespacedName) (*api.Kustomization, error) {
+	ks := &api.Kustomization{}
+	if !r.queue.take(name) {
+		return ks, r.Get(ctx, name, ks)
+	}
+	err := r.Reader.Get(ctx, name, ks)
+	if client.IgnoreNotFound(err) != nil {
+		r.queue.add(name)
+	}
+	return ks, err
 }
 
 func (r *Reconciler) reconcile(ctx context.Context, ks *api.Kustomization) (ctrl.Result, error) {
