@@ -80,3 +80,21 @@ func (s *Set) Best(p *Policy, n int) []string {
 	}
 	return names
 }
+
+// Admitted returns those of tags that match the pattern of the policy.
+func (p *Policy) Admitted(tags []string) []string {
+	var out []string
+	for _, tag := range tags {
+		if _, ok := p.filter.apply(tag); ok {
+			out = append(out, tag)
+		}
+	}
+	return out
+}
+
+// Value returns what of a tag the policy ranks, for people: what Spec.Extract
+// takes out of it, the tag, or its date.
+func (p *Policy) Value(s *Set, tag string) string {
+	at, _ := s.Created(tag)
+	return p.value(tag, at)
+}

@@ -177,6 +177,13 @@ func (s *Set) Len() int {
 	return s.size
 }
 
+// Has says whether a tag is in the set.
+func (s *Set) Has(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.find(name) != nil
+}
+
 // Tags returns all tags, sorted.
 func (s *Set) Tags() []string {
 	s.mu.Lock()
