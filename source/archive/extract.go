@@ -21,6 +21,8 @@ type ExtractOptions struct {
 	Digests bool
 	// SkipLinks leaves symbolic and hard links out instead of making them.
 	SkipLinks bool
+	// WindowsNames takes \ in names for /, as Helm does, instead of refusing it.
+	WindowsNames bool
 }
 
 // Stats counts what Extract wrote.
@@ -79,7 +81,7 @@ func extractInto(ctx context.Context, r io.Reader, dir string, limits Limits, op
 	}
 	defer root.Close()
 	x := &extractor{
-		root: root, skipLinks: opts.SkipLinks,
+		root: root, skipLinks: opts.SkipLinks, windowsNames: opts.WindowsNames,
 		kinds: map[string]byte{}, links: map[string]string{},
 	}
 	if opts.Digests {

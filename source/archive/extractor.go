@@ -19,10 +19,12 @@ import (
 type extractor struct {
 	root      *os.Root
 	skipLinks bool
-	kinds     map[string]byte   // what was made at a path: tar.TypeReg, TypeDir or TypeSymlink
-	links     map[string]string // targets of symbolic links
-	stats     Stats
-	buf       []byte
+	// windowsNames takes \ for /.
+	windowsNames bool
+	kinds        map[string]byte   // what was made at a path: tar.TypeReg, TypeDir or TypeSymlink
+	links        map[string]string // targets of symbolic links
+	stats        Stats
+	buf          []byte
 }
 
 func (x *extractor) entry(hdr *tar.Header, r io.Reader) error {
@@ -32,6 +34,9 @@ func (x *extractor) entry(hdr *tar.Header, r io.Reader) error {
 	case tar.TypeReg, tar.TypeDir, tar.TypeSymlink, tar.TypeLink:
 	default:
 		return unsafef("an entry of tar type %q is no file, folder or link", hdr.Typeflag)
+	}
+	if x.windowsNames {
+		hdr.Name = strings.ReplaceAll(hdr.Name, `\`, "/")
 	}
 	name, err := cleanName(hdr)
 	if err != nil {

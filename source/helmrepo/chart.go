@@ -171,7 +171,7 @@ func unpack(ctx context.Context, r io.Reader, dir, name string) error {
 	outer := dir + ".all"
 	defer func() { _ = os.RemoveAll(outer) }()
 	_, err := archive.Extract(ctx, r, outer, archive.ExtractOptions{
-		Limits: archive.Limits{Bytes: maxUnpacked, Entries: maxChartFiles}, SkipLinks: true,
+		Limits: archive.Limits{Bytes: maxUnpacked, Entries: maxChartFiles}, SkipLinks: true, WindowsNames: true,
 	})
 	if err != nil {
 		return err

@@ -31,7 +31,12 @@
 // and elsewhere only with PassCredentials; never along a redirect to another
 // host. Versions that are no semantic versions are passed over.
 //
+// Build makes a whole chart of a folder: with dependencies from repositories,
+// registries and the same artifact, at the versions of Chart.lock, with its
+// values files, and with the revision in its version if that is wanted.
+//
 // # What it does not do
 //
-// It does not resolve a chart's dependencies and renders nothing.
+// It renders nothing, and knows nothing of the repositories that the helm command
+// was told of: dependencies name theirs by URL.
 package helmrepo

@@ -34,6 +34,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // chartFile makes a chart's file.
 func chartFile(t testing.TB, name, version string) []byte {
 	t.Helper()
+	return chartFileBy(t, name, version, "/")
+}
+
+// chartFileBy makes one whose names have another separator.
+func chartFileBy(t testing.TB, name, version, separator string) []byte {
+	t.Helper()
 	var buf bytes.Buffer
 	gz := gzip.NewWriter(&buf)
 	tw := tar.NewWriter(gz)
@@ -43,7 +49,7 @@ func chartFile(t testing.TB, name, version string) []byte {
 		name + "/templates/cm.yaml":     "kind: ConfigMap\n",
 		name + "/charts/sub/Chart.yaml": "name: sub\n",
 	} {
-		if err := tw.WriteHeader(&tar.Header{Name: path, Mode: 0o644, Size: int64(len(text)), Typeflag: tar.TypeReg}); err != nil {
+		if err := tw.WriteHeader(&tar.Header{Name: strings.ReplaceAll(path, "/", separator), Mode: 0o644, Size: int64(len(text)), Typeflag: tar.TypeReg}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := tw.Write([]byte(text)); err != nil {
@@ -254,6 +260,29 @@ func TestChartsThatAreRefused(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+func TestAChartPackagedOnWindows(t *testing.T) {
+	data := chartFileBy(t, "app", "1.0.0", `\`)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/index.yaml" {
+			fmt.Fprintf(w, "entries: {app: [{name: app, version: 1.0.0, digest: %s, urls: [app.tgz]}]}", digest(data))
+			return
+		}
+		_, _ = w.Write(data)
+	}))
+	defer srv.Close()
+	chart, err := open(t, helmrepo.Options{URL: srv.URL}).Chart(helmrepo.ChartOptions{Name: "app"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := chart.Fetch(t.Context(), "1.0.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fs.Stat(a.FS(), "charts/sub/Chart.yaml"); err != nil {
+		t.Error(err)
 	}
 }
 
