@@ -29,7 +29,7 @@ func metav1GVR(group, version, resource string) schema.GroupVersionResource {
 }
 
 // Waiter waits until objects are ready. It is how a release waits by watch; nil
-// polls as Helm does.
+// polls, by Helm's notion of what is ready.
 type Waiter interface {
 	WaitReady(ctx context.Context, objects []*unstructured.Unstructured, timeout time.Duration) error
 }
@@ -131,10 +131,7 @@ func (c *waitingClient) WaitWithJobs(resources kube.ResourceList, timeout time.D
 
 func (c *waitingClient) wait(resources kube.ResourceList, timeout time.Duration, jobs bool) error {
 	if c.waiter == nil {
-		if jobs {
-			return c.Client.WaitWithJobs(resources, timeout)
-		}
-		return c.Client.Wait(resources, timeout)
+		return c.poll(resources, timeout, jobs)
 	}
 	var objects []*unstructured.Unstructured
 	for _, info := range resources {

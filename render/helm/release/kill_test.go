@@ -81,14 +81,17 @@ func (in childInput) reconcile() error {
 // TestKilledAtAnyMomentTheReleaseEndsRight kills the process at random moments
 // and throws away what it would have recorded.
 func TestKilledAtAnyMomentTheReleaseEndsRight(t *testing.T) {
-	c := testcluster.Shared(t)
 	f := newFixture(t)
+	c := testcluster.Shared(t)
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	killed := 0
-	for i := range 12 {
+	killed, rounds := 0, 10
+	if testing.Short() {
+		rounds = 4
+	}
+	for i := range rounds {
 		value := fmt.Sprintf("v%d", i)
 		in, err := json.Marshal(childInput{c.Kubeconfig(), f.s.Namespace, value, f.r})
 		if err != nil {

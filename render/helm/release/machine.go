@@ -16,7 +16,7 @@ type Options struct {
 	// Config leads to the cluster; it is required and not changed. QPS is used
 	// as it is, but zero, which client-go takes for 5, is taken for no limit.
 	Config *rest.Config
-	// Waiter waits for objects; nil polls as Helm does.
+	// Waiter waits for objects; nil polls, by Helm's notion of what is ready.
 	Waiter Waiter
 	// OnEvent hears of each action when it has ended, serially.
 	OnEvent func(Event)

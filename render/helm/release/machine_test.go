@@ -75,6 +75,28 @@ kind: Pod
 metadata: {name: "{{ $.Release.Name }}-hook", annotations: {helm.sh/hook: {{ . }}}}
 spec: {containers: [{name: "INVALID NAME", image: i}]}
 {{ end }}{{ end }}`,
+		"templates/endless.yaml": `{{ if .Values.endlessHook }}
+apiVersion: {{ if eq .Values.endlessHook "Job" }}batch/v1{{ else }}v1{{ end }}
+kind: {{ .Values.endlessHook }}
+metadata: {name: "{{ .Release.Name }}-endless", annotations: {helm.sh/hook: pre-install}}
+spec:
+{{- if eq .Values.endlessHook "Job" }}
+  template:
+    spec: {restartPolicy: Never, nodeSelector: {none: such}, containers: [{name: c, image: i}]}
+{{- else }}
+  nodeSelector: {none: such}
+  containers: [{name: c, image: i}]
+{{- end }}
+{{ end }}`,
+		"templates/job.yaml": `{{ if .Values.jobHook }}
+apiVersion: batch/v1
+kind: Job
+metadata: {name: "{{ .Release.Name }}-job", annotations: {helm.sh/hook: "pre-install,pre-upgrade", helm.sh/hook-delete-policy: before-hook-creation}}
+spec:
+  {{ if eq .Values.jobHook "bad" }}activeDeadlineSeconds: 1{{ end }}
+  template:
+    spec: {restartPolicy: Never, {{ if eq .Values.jobHook "bad" }}nodeSelector: {none: such}, {{ end }}containers: [{name: c, image: i}]}
+{{ end }}`,
 		"templates/tests/t.yaml": `
 apiVersion: v1
 kind: Pod
@@ -84,7 +106,7 @@ spec: {restartPolicy: Never, containers: [{name: "{{ if .Values.failTest }}INVAL
 	})
 }
 
-// fixture is a release in a fresh namespace.
+// fixture is a release in a namespace of its own, in a test that runs beside others.
 type fixture struct {
 	t    *testing.T
 	m    *Machine
@@ -95,6 +117,7 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
+	t.Parallel()
 	c := testcluster.Shared(t)
 	m, err := New(Options{Config: c.RESTConfig()})
 	if err != nil {
@@ -207,7 +230,7 @@ func TestFailedInstallWithoutRetriesStalls(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
-			f.s.Timeout = 3 * time.Second
+			f.s.Timeout = 2 * time.Second
 			f.values(values)
 			f.reconcile("install", Failed, ErrInstall, ErrRetriesExceeded)
 			f.history("failed")
@@ -241,9 +264,9 @@ func TestFailedUpgradeIsRolledBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
-			f.s.Timeout = 3 * time.Second
 			f.s.Upgrade.Remediation.Retries = 1
 			f.reconcile("install", InSync)
+			f.s.Timeout = 2 * time.Second
 			f.values(values)
 			if res := f.reconcile("upgrade rollback", "", ErrUpgrade); !res.Requeue {
 				t.Error("no requeue")
@@ -253,6 +276,7 @@ func TestFailedUpgradeIsRolledBack(t *testing.T) {
 			f.reconcile("upgrade rollback", "", ErrUpgrade)
 			f.deployed("one")
 			f.reconcile("", OutOfSync, ErrRetriesExceeded)
+			f.s.Timeout = 20 * time.Second
 			f.values(map[string]any{"v": "three"})
 			f.reconcile("upgrade", InSync)
 			f.deployed("three")
@@ -586,15 +610,38 @@ func TestPodinfoIsInstalledUpgradedAndRemoved(t *testing.T) {
 	}
 }
 
+// TestContextEndsAnAction: the actions may take ten minutes, the test a few seconds.
 func TestContextEndsAnAction(t *testing.T) {
-	f := newFixture(t)
-	f.s.Timeout = time.Minute
-	f.values(map[string]any{"neverReady": true})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	_, err := f.m.Reconcile(ctx, f.s, f.r)
-	if err == nil || ctx.Err() == nil {
-		t.Fatalf("got %v", err)
+	for name, values := range map[string]map[string]any{
+		"while waiting": {"neverReady": true}, "in a hook that is a Pod": {"endlessHook": "Pod"}, "in a hook that is a Job": {"endlessHook": "Job"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.s.Timeout = 10 * time.Minute
+			f.values(values)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			res, err := f.m.Reconcile(ctx, f.s, f.r)
+			if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() == nil {
+				t.Fatalf("got %v", err)
+			}
+			f.history("failed")
+			f.r = res.Record
+			f.s.Timeout = 20 * time.Second
+			f.values(map[string]any{"v": "mended"})
+			f.reconcile("upgrade", InSync)
+		})
 	}
-	f.history("failed")
+}
+
+func TestHooksAreWaitedFor(t *testing.T) {
+	f := newFixture(t)
+	f.values(map[string]any{"jobHook": "good"})
+	f.reconcile("install", InSync)
+	f.values(map[string]any{"jobHook": "bad"})
+	res := f.reconcile("upgrade", Failed, ErrUpgrade, ErrRetriesExceeded)
+	if err := res.Actions[0].Err; !strings.Contains(err.Error(), "job rel-job failed: DeadlineExceeded") {
+		t.Errorf("the reason of the Job is missing: %v", err)
+	}
+	f.deployed("one")
 }
