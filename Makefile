@@ -4,11 +4,15 @@
 GO        ?= go
 TESTFLAGS ?=
 TIMEOUT   ?= 20m
+# How many packages are tested at a time: they wait for servers as much as they compute.
+PARALLEL  ?= 3
 
 # Modules with code, as folders. The first ones are joined by go.work; the one of
 # localcluster is built apart, since its replaces would hold for all.
 JOINED  := . examples bench
 APART   := examples/localcluster
+# All packages of the joined modules, so that one 'go test' keeps every core busy.
+ALL     := github.com/gitopskit/gitopskit/...
 # What brings many dependencies along is a module of its own, for those who want it.
 OPTIN   := source/oci/keyless source/oci/notation
 
@@ -36,8 +40,8 @@ demo: $(GITOPSKIT_LOCALCLUSTER) ## start a cluster and the reconciler, and show 
 	@$(BIN)/reconciler demo
 
 test: $(GITOPSKIT_LOCALCLUSTER) ## run the tests of all modules on a real API server
-	@rc=0; for m in $(CODE); do echo "==> go test in $$m"; \
-	  (cd $$m && $(GO) test -timeout=$(TIMEOUT) $(TESTFLAGS) ./...) || rc=1; done; \
+	@rc=0; echo "==> go test in $(CODE)"; \
+	  $(GO) test -p=$(PARALLEL) -timeout=$(TIMEOUT) $(TESTFLAGS) $(ALL) || rc=1; \
 	for m in $(OPTIN); do echo "==> go test in $$m"; \
 	  (cd $$m && GOWORK=off $(GO) test -timeout=$(TIMEOUT) $(TESTFLAGS) ./...) || rc=1; done; \
 	echo "==> go test in $(APART)"; \
@@ -48,8 +52,8 @@ test: $(GITOPSKIT_LOCALCLUSTER) ## run the tests of all modules on a real API se
 OUT_OF_SIGHT := /(e2e|quickstart|testcluster)$$
 
 race: $(GITOPSKIT_LOCALCLUSTER) ## the same under the race detector, as far as it sees (needs a C compiler)
-	@rc=0; for m in $(CODE); do echo "==> go test -race in $$m"; \
-	  (cd $$m && $(GO) test -race -short -timeout=$(TIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -vE '$(OUT_OF_SIGHT)')) || rc=1; done; \
+	@rc=0; echo "==> go test -race in $(CODE)"; \
+	  $(GO) test -race -short -p=$(PARALLEL) -timeout=$(TIMEOUT) $(TESTFLAGS) $$($(GO) list $(ALL) | grep -vE '$(OUT_OF_SIGHT)') || rc=1; \
 	echo "==> go test -race of the reconciler in one process"; \
 	  (cd examples && $(GO) test -race -short -timeout=$(TIMEOUT) $(TESTFLAGS) -run=TestSecondReconcile ./reconciler/e2e) || rc=1; \
 	echo "==> go test -race in $(APART)"; \
