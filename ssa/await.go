@@ -21,8 +21,17 @@ func (r *run) wait(ctx context.Context) error {
 			entries = append(entries, o.entry())
 		}
 	}
-	_, err := r.a.await(ctx, entries, health.WaitOptions{Timeout: r.opts.WaitTimeout})
+	_, err := r.a.await(ctx, entries, health.WaitOptions{
+		Timeout: r.opts.WaitTimeout, MayBeGone: r.goneWhenDone, Read: r.opts.Health, OnChange: r.opts.OnHealth,
+	})
 	return err
+}
+
+// goneWhenDone reports whether an object is a Job that the cluster removes when
+// it has finished.
+func (r *run) goneWhenDone(ref inventory.Ref) bool {
+	o := r.byRef[ref]
+	return o != nil && ref.Kind == "Job" && ref.Group == "batch" && at(o.desired, "spec", "ttlSecondsAfterFinished") != nil
 }
 
 // Wait waits until the objects are ready; see health.Waiter.
@@ -51,7 +60,7 @@ func (r *run) awaitReady(ctx context.Context, o *object) *Error {
 		}
 		entries = append(entries, e)
 	}
-	if _, err := r.a.await(ctx, entries, health.WaitOptions{Timeout: readyTimeout}); err != nil {
+	if _, err := r.a.await(ctx, entries, health.WaitOptions{Timeout: readyTimeout, Read: r.opts.Health}); err != nil {
 		return &Error{Op: "apply", Ref: o.ref, Origin: o.origin, Err: fmt.Errorf("%w: %w", ErrDependency, err)}
 	}
 	return nil

@@ -8,16 +8,27 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
+// compareAttempts bounds how often an object that changes all the time is read
+// again.
+const compareAttempts = 5
+
 // compare reads the object, asks for a dry run of the whole object, and keeps
 // the difference.
 func (r *run) compare(ctx context.Context, o *object) error {
-	live, err := r.a.client.get(ctx, o)
-	if err != nil {
-		return err
-	}
-	merged, ans, err := r.a.client.rehearseWhole(ctx, o, !r.noForce(o))
-	if err != nil {
-		return err
+	var live, merged *unstructured.Unstructured
+	var ans answer
+	for attempt := 1; ; attempt++ {
+		var err error
+		if live, err = r.a.client.get(ctx, o); err != nil {
+			return err
+		}
+		if merged, ans, err = r.a.client.rehearseWhole(ctx, o, !r.noForce(o)); err != nil {
+			return err
+		}
+		// What others have written in between is no difference.
+		if live.GetResourceVersion() == merged.GetResourceVersion() || attempt == compareAttempts {
+			break
+		}
 	}
 	o.diff = Diff(live, merged)
 	before, after := r.a.summarize(live), r.a.summarize(merged)

@@ -7,4 +7,4 @@ import (
 	"github.com/gitopskit/gitopskit/internal/testcluster"
 )
 
-func TestMain(m *testing.M) { os.Exit(testcluster.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(testcluster.MainWithoutLeaks(m)) }

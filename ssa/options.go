@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/gitopskit/gitopskit/inventory"
+	"github.com/gitopskit/gitopskit/ssa/health"
 )
 
 // ApplyOptions say how one set of objects is applied. The zero value applies
@@ -111,6 +112,15 @@ type ApplyOptions struct {
 	// at most WaitTimeout. Default of WaitTimeout: 5 minutes.
 	Wait        bool
 	WaitTimeout time.Duration
+
+	// Health reads the status of objects that are waited for, at the end and
+	// where an annotation says that they are depended on. Default:
+	// health.Evaluate.
+	Health health.Reader
+
+	// OnHealth is told of each change of an object's status during the wait at
+	// the end, in the way that OnEvent is. Default: nobody is told.
+	OnHealth func(health.Observation)
 
 	// Origin says where an object was written down, for errors: a file, or file
 	// and line. Default: not known.

@@ -114,3 +114,16 @@ func TestPlanOfSecretsShowsNoValue(t *testing.T) {
 		t.Errorf("%s", out.String())
 	}
 }
+
+func TestPlanCostsThreeRequestsForAnObjectThatChanges(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, ssa.Options{})
+	c.mustApply(ssa.ApplyOptions{}, configA)
+	c.take()
+	if _, err := c.applier.Plan(t.Context(), c.objects(strings.Replace(configA, "key: one", "key: changed", 1)), ssa.ApplyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if seen := c.take(); len(seen) != 3 { // the metadata, the object, and a dry run
+		t.Errorf("%d requests: %v", len(seen), seen)
+	}
+}

@@ -65,7 +65,7 @@ type goneHandler struct {
 
 func (h *goneHandler) BeginList() { h.there = false }
 
-func (h *goneHandler) EndList() {
+func (h *goneHandler) EndList(string) {
 	if !h.there {
 		h.end()
 	}

@@ -154,12 +154,13 @@ type stream struct {
 
 func (st *stream) BeginList() { st.listed = map[inventory.Ref]bool{} }
 
-// EndList settles what a complete list did not have: it is gone.
-func (st *stream) EndList() {
+// EndList settles what a complete list did not have: it is gone, unless it was
+// written after the list was made. The watch tells of those.
+func (st *stream) EndList(rv string) {
 	st.s.mu.Lock()
 	var drifts []Drift
 	for ref, e := range st.s.entries {
-		if ref.Group != st.group || ref.Kind != st.kind || st.listed[ref] {
+		if ref.Group != st.group || ref.Kind != st.kind || st.listed[ref] || e.rec != nil && olderRV(rv, e.rec.live.rv) {
 			continue
 		}
 		e.known, e.live = true, nil

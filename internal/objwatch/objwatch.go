@@ -46,8 +46,8 @@ type Handler interface {
 	// BeginList starts a complete list; objects follow through Set.
 	BeginList()
 	// EndList ends a complete list: what was not Set since BeginList is gone.
-	// From now on the handler's view is up to date.
-	EndList()
+	// From now on the handler's view is up to date as of the given resource version.
+	EndList(resourceVersion string)
 	// Set tells of an object that is there, new or changed or as before.
 	Set(obj runtime.Object)
 	// Delete tells of an object that has gone.
@@ -153,7 +153,7 @@ func (r *runner) list(ctx context.Context) (rv string, err error) {
 			return "", err
 		}
 		if opts.Continue = lm.GetContinue(); opts.Continue == "" {
-			r.h.EndList()
+			r.h.EndList(lm.GetResourceVersion())
 			return lm.GetResourceVersion(), nil
 		}
 	}

@@ -7,16 +7,20 @@ import (
 )
 
 // readDeployment waits for all pods to be of the new template and available,
-// and takes a passed progress deadline for a failure.
+// and takes a passed progress deadline for a failure. One that is paused is as
+// its spec asks for.
 func readDeployment(obj *unstructured.Unstructured) Report {
-	if _, observed, _ := unstructured.NestedInt64(obj.Object, "status", "observedGeneration"); !observed || stale(obj) {
-		return Report{InProgress, "the controller has not seen the latest change"}
+	if unseen(obj) {
+		return Report{InProgress, notSeen}
 	}
 	if status, reason, message := condition(obj, "Progressing"); status == "False" && reason == "ProgressDeadlineExceeded" {
 		return Report{Failed, message}
 	}
 	if status, reason, message := condition(obj, "ReplicaFailure"); status == "True" {
 		return Report{InProgress, fmt.Sprintf("%s: %s", reason, message)}
+	}
+	if paused, _, _ := unstructured.NestedBool(obj.Object, "spec", "paused"); paused {
+		return Report{Current, "paused"}
 	}
 	want := number(obj, 1, "spec", "replicas")
 	count := func(field string) int64 { return number(obj, 0, "status", field) }

@@ -13,14 +13,37 @@ type Reader func(obj *unstructured.Unstructured) Report
 
 // readers are for kinds whose status the general rules misread.
 var readers = map[schema.GroupKind]Reader{
-	{Group: "batch", Kind: "Job"}:                 readJob,
-	{Group: "flagger.app", Kind: "Canary"}:        readCanary,
-	{Group: "apps", Kind: "Deployment"}:           readDeployment,
-	{Group: "", Kind: "Namespace"}:                readNamespace,
-	{Group: "batch", Kind: "CronJob"}:             readCronJob,
-	{Group: "", Kind: "Pod"}:                      readPod,
-	{Group: "apps", Kind: "StatefulSet"}:          readStatefulSet,
-	{Group: "networking.k8s.io", Kind: "Ingress"}: readIngress,
+	{Kind: "Namespace"}:             readNamespace,
+	{Kind: "Pod"}:                   readPod,
+	{Kind: "Service"}:               readService,
+	{Kind: "PersistentVolume"}:      readPV,
+	{Kind: "PersistentVolumeClaim"}: readPVC,
+
+	{Group: "apps", Kind: "Deployment"}:                               readDeployment,
+	{Group: "apps", Kind: "StatefulSet"}:                              readStatefulSet,
+	{Group: "apps", Kind: "DaemonSet"}:                                readDaemonSet,
+	{Group: "batch", Kind: "Job"}:                                     readJob,
+	{Group: "batch", Kind: "CronJob"}:                                 readCronJob,
+	{Group: "networking.k8s.io", Kind: "Ingress"}:                     readIngress,
+	{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}:           readHPA,
+	{Group: "policy", Kind: "PodDisruptionBudget"}:                    readPDB,
+	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}: readDefinition,
+	{Group: "apiregistration.k8s.io", Kind: "APIService"}:             readAPIService,
+	{Group: "flagger.app", Kind: "Canary"}:                            readCanary,
+	{Group: "argoproj.io", Kind: "Rollout"}:                           readRollout,
+	{Group: "cert-manager.io", Kind: "Certificate"}:                   readCertificate,
+	{Group: "cert-manager.io", Kind: "CertificateRequest"}:            readCertificateRequest,
+	{Group: "cert-manager.io", Kind: "Issuer"}:                        readIssuer,
+	{Group: "cert-manager.io", Kind: "ClusterIssuer"}:                 readIssuer,
+	{Group: "acme.cert-manager.io", Kind: "Order"}:                    readACME,
+	{Group: "acme.cert-manager.io", Kind: "Challenge"}:                readACME,
+	{Group: "gateway.networking.k8s.io", Kind: "GatewayClass"}:        readGatewayClass,
+	{Group: "gateway.networking.k8s.io", Kind: "Gateway"}:             readGateway,
+	{Group: "gateway.networking.k8s.io", Kind: "HTTPRoute"}:           readRoute,
+	{Group: "gateway.networking.k8s.io", Kind: "GRPCRoute"}:           readRoute,
+	{Group: "gateway.networking.k8s.io", Kind: "TLSRoute"}:            readRoute,
+	{Group: "gateway.networking.k8s.io", Kind: "TCPRoute"}:            readRoute,
+	{Group: "gateway.networking.k8s.io", Kind: "UDPRoute"}:            readRoute,
 }
 
 // Evaluate returns the status of an object as it stands. Kinds without a
@@ -30,7 +53,7 @@ func Evaluate(obj *unstructured.Unstructured) Report {
 	if obj.GetDeletionTimestamp() != nil {
 		return Report{Terminating, deletionMessage(obj)}
 	}
-	if read, ok := readers[obj.GroupVersionKind().GroupKind()]; ok {
+	if read := readerFor(obj.GroupVersionKind().GroupKind()); read != nil {
 		return read(obj)
 	}
 	return general(obj)

@@ -28,7 +28,3 @@ func goneWhenDone(obj *unstructured.Unstructured) bool {
 	_, ok, _ := unstructured.NestedInt64(obj.Object, "spec", "ttlSecondsAfterFinished")
 	return ok
 }
-
-// readCronJob takes a CronJob for ready as soon as it is there: whether its
-// jobs succeed is their own affair.
-func readCronJob(*unstructured.Unstructured) Report { return Report{Status: Current} }

@@ -10,8 +10,8 @@ import (
 // update's partition lets them, of the new revision. With the strategy
 // OnDelete pods are replaced by hand, and their revision is not waited for.
 func readStatefulSet(obj *unstructured.Unstructured) Report {
-	if _, observed, _ := unstructured.NestedInt64(obj.Object, "status", "observedGeneration"); !observed || stale(obj) {
-		return Report{InProgress, "the controller has not seen the latest change"}
+	if unseen(obj) {
+		return Report{InProgress, notSeen}
 	}
 	want := number(obj, 1, "spec", "replicas")
 	count := func(field string) int64 { return number(obj, 0, "status", field) }

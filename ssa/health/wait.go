@@ -60,6 +60,11 @@ type WaitOptions struct {
 	// Read reads the status of objects. Default: Evaluate.
 	Read Reader
 
+	// MayBeGone says of an object that is not there that it has done its work and
+	// been removed, as a Job with a TTL is. Default: an object that is not there is
+	// waited for, but for a Job that was seen with a TTL.
+	MayBeGone func(inventory.Ref) bool
+
 	// OnChange is told whenever an object's status changes. It is called by one
 	// goroutine at a time, and never after Wait has returned. Default: nobody is
 	// told.
@@ -184,7 +189,7 @@ type groupHandler struct {
 
 func (h *groupHandler) BeginList() { h.seen = map[inventory.Ref]bool{} }
 
-func (h *groupHandler) EndList() {
+func (h *groupHandler) EndList(string) {
 	h.board.absent(h.group, h.seen)
 	h.seen = nil
 }
@@ -271,7 +276,7 @@ func (b *board) gone(ref inventory.Ref) {
 	i, ours := b.index[ref]
 	switch {
 	case !ours:
-	case b.ttl[ref]:
+	case b.ttl[ref], b.opts.MayBeGone != nil && b.opts.MayBeGone(ref):
 		b.set(i, Report{Current, "finished and removed"})
 	default:
 		b.set(i, Report{Status: NotFound})

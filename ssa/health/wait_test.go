@@ -21,7 +21,7 @@ import (
 	"github.com/gitopskit/gitopskit/ssa/health"
 )
 
-func TestMain(m *testing.M) { os.Exit(testcluster.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(testcluster.MainWithoutLeaks(m)) }
 
 var deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
 
@@ -126,4 +126,40 @@ func TestWaitIsStoppedByItsContextAndLeavesNothingRunning(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("golang.org/x/net/http2.(*clientConnReadLoop).run"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"), goleak.IgnoreAnyFunction("net/http/internal/http2.(*clientConnReadLoop).run"))
+}
+
+const finite = `
+apiVersion: batch/v1
+kind: Job
+metadata: {name: migrate}
+spec:
+  ttlSecondsAfterFinished: 0
+  template:
+    spec: {restartPolicy: Never, containers: [{name: c, image: "c:1"}]}
+`
+
+func TestJobThatIsRemovedWhenItHasFinishedIsReady(t *testing.T) {
+	f := newFixture(t)
+	jobs := schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}
+	client, err := dynamic.NewForConfig(testcluster.Shared(t).RESTConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := object(t, finite)
+	if _, err := client.Resource(jobs).Namespace(f.ns).Create(t.Context(), job, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	entry := inventory.Entry{Ref: inventory.Ref{Group: "batch", Kind: "Job", Namespace: f.ns, Name: "migrate"}, Version: "v1"}
+	// Whether it is seen before it has gone, or not at all.
+	mayBeGone := func(r inventory.Ref) bool { return r.Name == "migrate" }
+	for range 2 {
+		seen, err := f.waiter.Wait(t.Context(), []inventory.Entry{entry}, health.WaitOptions{MayBeGone: mayBeGone, Timeout: time.Minute})
+		if err != nil || seen[0].Status != health.Current {
+			t.Fatalf("%v, %v", seen, err)
+		}
+	}
+	entry.Name = "never"
+	if _, err := f.waiter.Wait(t.Context(), []inventory.Entry{entry}, health.WaitOptions{MayBeGone: mayBeGone, Timeout: time.Second}); !errors.Is(err, health.ErrTimeout) {
+		t.Errorf("err = %v", err)
+	}
 }
