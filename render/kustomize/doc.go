@@ -32,7 +32,7 @@
 //     fail unless Options.Remote fetches them.
 //   - Builds run in parallel. The OpenAPI schema, which the kustomize library
 //     keeps for the process, is shared by all builds but those that bring their
-//     own, which have it alone, add to it, and leave none of it behind. (The
+//     own, which have it alone, add to it, and leave none of it to the next. (The
 //     kustomize command replaces the built-in schema; Flux adds to it.) This holds among the
 //     builds of this package; a program that also calls the library itself must
 //     not do so at the same time.
