@@ -45,8 +45,7 @@
 //
 // It does not log in to clouds: see [Credentials]. It knows a tag by its name: one
 // that is moved to another image is as old as before, and its date stays, unless
-// ImageOptions.RecheckDates says otherwise. It reads signatures that cosign made
-// with a key ([Client.KeyVerifier]); other ways to sign are other Verifiers: one
-// whose method takes a client of its own, such as those of source/oci, is put
-// behind a [VerifierFunc].
+// ImageOptions.RecheckDates says otherwise. Signatures are the matter of a [Verifier]; those of source/oci, whose
+// method takes a client, are put behind a [VerifierFunc] that turns their refusals
+// into ErrNotSigned. The example image-update shows it.
 package scan

@@ -24,9 +24,6 @@ func TestInvalidOptionsNameTheField(t *testing.T) {
 		"a CA":              {clientError(ClientOptions{CA: []byte("x")}), "CA"},
 		"a proxy":           {clientError(ClientOptions{ProxyURL: "ftp://x"}), "ProxyURL"},
 		"credentials":       {clientError(ClientOptions{Auth: Auth{DockerConfig: []byte("s3cret")}}), "Auth.DockerConfig"},
-		"a key":             {keyError(c, "s3cret"), "keys[0]"},
-		"a private key":     {keyError(c, "-----BEGIN PRIVATE KEY-----\nczNjcmV0\n-----END PRIVATE KEY-----\n"), "keys[0]"},
-		"no key":            {func() error { _, err := c.KeyVerifier(); return err }, "keys"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.make()
@@ -44,10 +41,6 @@ func imageError(c *Client, opts ImageOptions) func() error {
 
 func clientError(opts ClientOptions) func() error {
 	return func() error { _, err := NewClient(opts); return err }
-}
-
-func keyError(c *Client, key string) func() error {
-	return func() error { _, err := c.KeyVerifier([]byte(key)); return err }
 }
 
 func TestNames(t *testing.T) {
