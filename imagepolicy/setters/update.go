@@ -27,7 +27,7 @@ type Options struct {
 // Update writes images into the YAML files of a folder and those below it,
 // except .git. Files that it cannot read as YAML are in Result.Skipped, and do not
 // stop it. Its error is about the options, the folder, or a file that could not
-// be written; the changes until then are in the result.
+// be written; the changes until then, that file's among them, are in the result.
 func Update(folder string, opts Options) (Result, error) {
 	if err := checkImages(opts.Images); err != nil {
 		return Result{}, err
@@ -41,23 +41,56 @@ func Update(folder string, opts Options) (Result, error) {
 	}
 	defer root.Close() //nolint:errcheck // nothing is written through it
 	var result Result
-	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			result.Skipped = append(result.Skipped, Skipped{File: name, Err: &Error{Op: "read", Ref: name, Err: err}})
-			return nil //nolint:nilerr // it is in the result
+	err = eachYAML(root.FS(), &result, func(name string, entry fs.DirEntry) error {
+		changed, mode, err := rewrite(root.FS(), name, entry, opts, &result)
+		if err != nil || changed == nil || opts.DryRun {
+			return err
 		}
-		if entry.IsDir() {
-			if entry.Name() == ".git" {
-				return fs.SkipDir
-			}
-			return nil
+		if err := swap(root, name, changed, mode); err != nil {
+			return &Error{Op: "write", Ref: name, Err: err}
 		}
-		if !isYAML(name) {
-			return nil
-		}
-		return updateFile(root, name, entry, opts, &result)
+		return nil
 	})
 	return result, err
+}
+
+// Rewrite does what Update does with the YAML files of a file system, and returns
+// the new content of those that change, by name, in place of writing them.
+func Rewrite(files fs.FS, opts Options) (map[string][]byte, Result, error) {
+	if err := checkImages(opts.Images); err != nil {
+		return nil, Result{}, err
+	}
+	if opts.MaxBytes == 0 {
+		opts.MaxBytes = DefaultMaxBytes
+	}
+	var result Result
+	contents := map[string][]byte{}
+	err := eachYAML(files, &result, func(name string, entry fs.DirEntry) error {
+		changed, _, err := rewrite(files, name, entry, opts, &result)
+		if changed != nil {
+			contents[name] = changed
+		}
+		return err
+	})
+	return contents, result, err
+}
+
+// eachYAML goes through the YAML files. What cannot be listed is noted as skipped.
+func eachYAML(files fs.FS, result *Result, do func(name string, entry fs.DirEntry) error) error {
+	return fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil && name == ".":
+			return &Error{Op: "open", Ref: name, Err: err}
+		case err != nil:
+			result.Skipped = append(result.Skipped, Skipped{File: name, Err: &Error{Op: "read", Ref: name, Err: err}})
+			return nil //nolint:nilerr // it is in the result
+		case entry.IsDir() && entry.Name() == ".git":
+			return fs.SkipDir
+		case entry.IsDir() || !isYAML(name):
+			return nil
+		}
+		return do(name, entry)
+	})
 }
 
 func checkImages(images map[Policy]Image) error {
@@ -74,35 +107,34 @@ func isYAML(name string) bool {
 	return path.Ext(base) == ".yaml" || path.Ext(base) == ".yml" || base == "Kustomization"
 }
 
-// updateFile returns only the error of writing; all others are skipped files.
-func updateFile(root *os.Root, name string, entry fs.DirEntry, opts Options, result *Result) error {
+// rewrite returns the new content of a file; nil if nothing changes. Files that
+// cannot be read are noted as skipped.
+func rewrite(files fs.FS, name string, entry fs.DirEntry, opts Options, result *Result) ([]byte, fs.FileMode, error) {
 	skip := func(err error) { result.Skipped = append(result.Skipped, Skipped{File: name, Err: err}) }
 	if !entry.Type().IsRegular() {
 		skip(&Error{Op: "read", Ref: name, Err: fmt.Errorf("it is no regular file: %s", entry.Type())})
-		return nil
+		return nil, 0, nil
 	}
-	content, mode, err := read(root, name, opts.MaxBytes)
+	content, mode, err := read(files, name, opts.MaxBytes)
 	if err != nil {
 		skip(&Error{Op: "read", Ref: name, Err: err})
-		return nil //nolint:nilerr // it is in the result
+		return nil, 0, nil //nolint:nilerr // it is in the result
 	}
 	changed, found, err := updateContent(name, content, opts.Images)
 	result.Skipped = append(result.Skipped, found.Skipped...)
 	if err != nil {
 		skip(err)
-		return nil
-	}
-	if len(found.Changes) > 0 && !opts.DryRun {
-		if err := swap(root, name, changed, mode); err != nil {
-			return &Error{Op: "write", Ref: name, Err: err}
-		}
+		return nil, 0, nil
 	}
 	result.Changes = append(result.Changes, found.Changes...)
-	return nil
+	if len(found.Changes) == 0 {
+		return nil, 0, nil
+	}
+	return changed, mode, nil
 }
 
-func read(root *os.Root, name string, limit int64) ([]byte, fs.FileMode, error) {
-	f, err := root.Open(name)
+func read(files fs.FS, name string, limit int64) ([]byte, fs.FileMode, error) {
+	f, err := files.Open(name)
 	if err != nil {
 		return nil, 0, err
 	}
