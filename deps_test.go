@@ -28,7 +28,7 @@ var siblings = map[string][]string{
 // withoutKubernetes are the folders, with all below them, that a program without
 // Kubernetes can use; of source, the packages that are named.
 var withoutKubernetes = []string{
-	"source", "source/git", "source/oci", "source/bucket", "source/archive", "source/store",
+	"source", "source/git", "source/oci/...", "source/bucket/...", "source/archive", "source/store",
 	"imagepolicy/...", "notify/...",
 }
 

@@ -1,6 +1,6 @@
 // Package bucket fetches the objects of a bucket as an artifact. The bucket is
-// reached through a Provider; package s3 below this one has that of everything
-// compatible with S3.
+// reached through a Provider: packages s3 (everything compatible with S3), gcs and
+// azure below this one.
 //
 //	provider, err := s3.New(s3.Options{Endpoint: "minio.example.com", Bucket: "apps", AccessKey: id, SecretKey: secret})
 //	if err != nil {
@@ -29,6 +29,5 @@
 // # What it does not do
 //
 // It leaves nothing out by default, unlike the other sources: only what
-// .sourceignore in the bucket's root and Options.Ignore say. GCS and Azure are
-// reached through a Provider of one's own.
+// .sourceignore in the bucket's root and Options.Ignore say.
 package bucket

@@ -25,6 +25,6 @@
 //
 // # What it does not do
 //
-// It logs in to no cloud by itself: give Options.Credentials, which may ask the
-// cloud's token service.
+// It logs in to no cloud by itself: give Options.Credentials. WebIdentity and
+// LDAPIdentity ask a token service for keys.
 package s3

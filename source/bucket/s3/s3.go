@@ -44,8 +44,12 @@ type Options struct {
 	// AccessKey, SecretKey and SessionToken are what S3 calls so. All empty
 	// and no Credentials means anonymous.
 	AccessKey, SecretKey, SessionToken string
-	// Credentials is asked where AccessKey is empty.
+	// Credentials is asked where AccessKey is empty; WebIdentity and
+	// LDAPIdentity ask a token service.
 	Credentials Credentials
+	// Identity tells one who gives Credentials from another: what was fetched
+	// for one is not shown to others.
+	Identity string
 	// Insecure speaks plain HTTP.
 	Insecure bool
 	// CA is PEM of certificates that are trusted beside the system's.
@@ -107,7 +111,7 @@ func newProvider(opts Options) (*Provider, error) {
 		return nil, err
 	}
 	h := sha256.New()
-	for _, part := range []string{opts.AccessKey, opts.SecretKey, opts.SessionToken} {
+	for _, part := range []string{opts.AccessKey, opts.SecretKey, opts.SessionToken, opts.Identity} {
 		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part)
 	}
 	name := opts.Endpoint + "/" + opts.Bucket + "#" + hex.EncodeToString(h.Sum(nil))
@@ -130,9 +134,11 @@ type plugged struct {
 	ask Credentials
 }
 
-// Retrieve implements credentials.Provider, which knows no context.
-func (p *plugged) Retrieve() (credentials.Value, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+// Retrieve implements credentials.Provider.
+func (p *plugged) Retrieve() (credentials.Value, error) { return p.retrieve(context.Background()) }
+
+func (p *plugged) retrieve(ctx context.Context) (credentials.Value, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	k, err := p.ask(ctx)
 	if err != nil {
@@ -146,8 +152,11 @@ func (p *plugged) Retrieve() (credentials.Value, error) {
 }
 
 // RetrieveWithCredContext implements credentials.Provider.
-func (p *plugged) RetrieveWithCredContext(*credentials.CredContext) (credentials.Value, error) {
-	return p.Retrieve()
+func (p *plugged) RetrieveWithCredContext(cc *credentials.CredContext) (credentials.Value, error) {
+	if cc == nil || cc.Context == nil {
+		return p.Retrieve()
+	}
+	return p.retrieve(cc.Context)
 }
 
 // Close ends idle connections.
