@@ -26,8 +26,8 @@
 //
 // # What it does not do
 //
-// Key services of clouds are behind the interface KeySource; Vault's is in package
-// render/sops/vault. INI files and rules by comment are refused. The MAC of a
+// Key services are behind the interface KeySource, in packages of their own: awskms,
+// gcpkms, azurekv and vault. INI files and rules by comment are refused. The MAC of a
 // whole object can't be checked after a build, which may have changed it; each
 // of its values is still authenticated, and VerifyFile checks the file before.
 package sops
