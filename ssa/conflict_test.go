@@ -138,6 +138,30 @@ func TestIgnoredFieldsThatMustNotGetLost(t *testing.T) {
 	})
 }
 
+// Fields of managers whose fields are taken over become ours, and an ignored one
+// that we then no longer sent would be reset.
+func TestIgnoredFieldsSurviveATakeOver(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, ssa.Options{TakeOver: []string{"kubectl*"}})
+	for _, skip := range []bool{false, true} {
+		opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, Ignore: ignoreReplicas, SkipValidation: skip}
+		c.mustApply(opts, web)
+		patch := []byte(`{"spec":{"replicas":5},"metadata":{"labels":{"by":"hand"}}}`)
+		if _, err := c.client.Resource(deployments).Namespace(c.ns).Patch(t.Context(), "web", types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "kubectl-edit"}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			c.mustApply(opts, web)
+			if n := c.replicas("web"); n != 5 {
+				t.Errorf("SkipValidation %v: replicas are %d, want 5", skip, n)
+			}
+		}
+		if labels := c.get(deployments, "web").GetLabels(); labels["by"] != "" {
+			t.Errorf("SkipValidation %v: what is not ignored was not taken over: %v", skip, labels)
+		}
+	}
+}
+
 func TestScalingIsNoDriftWhereTheSetHasNoReplicas(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, ssa.Options{})

@@ -82,6 +82,9 @@ func (r *run) send(ctx context.Context, o *object) (answer, error) {
 		if err := r.a.takeOver(ctx, o); err != nil {
 			return answer{}, err
 		}
+		if len(o.ignored) > 0 {
+			o.payload = nil // ignored fields may have become ours: what is sent has to keep them
+		}
 	}
 	return r.put(ctx, o)
 }
