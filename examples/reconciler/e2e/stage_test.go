@@ -31,6 +31,7 @@ import (
 
 var (
 	configMaps     = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+	secrets        = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
 	deployments    = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
 	gitRepos       = schema.GroupVersionResource{Group: "source.toolkit.fluxcd.io", Version: "v1", Resource: "gitrepositories"}
 	kustomizations = schema.GroupVersionResource{Group: "kustomize.toolkit.fluxcd.io", Version: "v1", Resource: "kustomizations"}

@@ -12,7 +12,6 @@ import (
 	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/record"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -117,30 +116,45 @@ func (r *Reconciler) sync(ctx context.Context, repo *api.GitRepository) error {
 	} else {
 		status.Failed(repo, reason, message)
 	}
-	status.Set(repo, sourcev1.FetchFailedCondition, metav1.ConditionTrue, reason, message)
+	status.Set(repo, failedCondition(err), metav1.ConditionTrue, reason, message)
+	if errors.Is(err, source.ErrVerification) {
+		status.Set(repo, sourcev1.SourceVerifiedCondition, metav1.ConditionFalse, reason, message)
+	}
 	repo.Status.ObservedGeneration = repo.Generation
 	r.Events.Event(repo, corev1.EventTypeWarning, reason, message)
 	return err
 }
 
+func failedCondition(err error) string {
+	var missing *includeError
+	if errors.As(err, &missing) {
+		return sourcev1.IncludeUnavailableCondition
+	}
+	return sourcev1.FetchFailedCondition
+}
+
 func reasonOf(err error) string {
 	var stalled *stalledError
+	var missing *includeError
 	switch {
+	case errors.As(err, &missing):
+		return missing.reason
 	case errors.As(err, &stalled):
 		return stalled.reason
-	case errors.Is(err, source.ErrAuth), errors.Is(err, source.ErrHostKey):
-		return sourcev1.AuthenticationFailedReason
 	case errors.Is(err, source.ErrVerification):
 		return sourcev1.VerificationError
+	case errors.Is(err, source.ErrAuth), errors.Is(err, source.ErrHostKey):
+		return sourcev1.AuthenticationFailedReason
 	}
 	return sourcev1.GitOperationFailedReason
 }
 
 // fetch returns the artifact of what the repository has now. What is registered
-// already is not fetched again.
+// already is not fetched again, unless there is more to it than the revision:
+// keys and included artifacts change on their own.
 func (r *Reconciler) fetch(ctx context.Context, repo *api.GitRepository) (*source.Artifact, error) {
-	if err := checkSupported(repo); err != nil {
-		return nil, err
+	if p := repo.Spec.Provider; p != "" && p != sourcev1.GitProviderGeneric {
+		return nil, &stalledError{reason: "Unsupported", err: fmt.Errorf("spec.provider %q is not supported by this version of the reconciler: use a Secret", p)}
 	}
 	opts, err := r.options(ctx, repo)
 	if err != nil {
@@ -155,88 +169,18 @@ func (r *Reconciler) fetch(ctx context.Context, repo *api.GitRepository) (*sourc
 		return nil, err
 	}
 	have := r.Artifacts.Get(KeyOf(repo.Namespace, repo.Name))
-	if have != nil && have.Revision() == rev && repo.Status.ObservedGeneration == repo.Generation {
+	known := have != nil && have.Revision() == rev && repo.Status.ObservedGeneration == repo.Generation
+	if known && opts.Verify == nil && len(repo.Spec.Include) == 0 {
 		return have, nil
 	}
-	return src.Fetch(ctx, rev)
-}
-
-// checkSupported refuses what this reconciler can't do: to leave out a
-// verification, say, without a word would be worse than not to run.
-func checkSupported(repo *api.GitRepository) error {
-	unsupported := func(field string) error {
-		return &stalledError{reason: "Unsupported", err: fmt.Errorf("spec.%s is not supported by this version of the reconciler: remove it", field)}
+	artifact, err := src.Fetch(ctx, rev)
+	if err == nil {
+		artifact, err = r.include(ctx, repo, artifact)
 	}
-	switch {
-	case repo.Spec.Verification != nil:
-		return unsupported("verify")
-	case repo.Spec.RecurseSubmodules:
-		return unsupported("recurseSubmodules")
-	case len(repo.Spec.Include) > 0:
-		return unsupported("include")
-	case repo.Spec.Provider != "" && repo.Spec.Provider != sourcev1.GitProviderGeneric:
-		return unsupported("provider")
+	if err == nil && known && artifact.ContentDigest() == have.ContentDigest() {
+		return have, nil
 	}
-	return nil
-}
-
-func (r *Reconciler) options(ctx context.Context, repo *api.GitRepository) (git.Options, error) {
-	opts := git.Options{
-		URL:         repo.Spec.URL,
-		Mirrors:     r.Mirrors,
-		SparsePaths: repo.Spec.SparseCheckout,
-		Reference:   reference(repo.Spec.Reference),
-	}
-	if !requested(repo) {
-		opts.MaxListingAge = min(listingAge, repo.Spec.Interval.Duration/2)
-	}
-	if repo.Spec.Ignore != nil {
-		opts.Ignore = *repo.Spec.Ignore
-	}
-	if repo.Spec.Timeout != nil {
-		opts.Timeout = repo.Spec.Timeout.Duration
-	}
-	if repo.Spec.SecretRef != nil {
-		data, err := r.secret(ctx, repo.Namespace, repo.Spec.SecretRef.Name)
-		if err != nil {
-			return opts, err
-		}
-		opts.Auth = git.AuthFromSecret(data)
-	}
-	if repo.Spec.ProxySecretRef != nil {
-		data, err := r.secret(ctx, repo.Namespace, repo.Spec.ProxySecretRef.Name)
-		if err != nil {
-			return opts, err
-		}
-		opts.Proxy = git.Proxy{URL: string(data["address"]), Username: string(data["username"]), Password: string(data["password"])}
-	}
-	return opts, nil
-}
-
-// listingAge is how old a listing of references may be, so that repositories
-// that come up at about the same time share one.
-const listingAge = 5 * time.Second
-
-// requested reports whether somebody asks to look now.
-func requested(repo *api.GitRepository) bool {
-	at, ok := meta.ReconcileAnnotationValue(repo.Annotations)
-	return ok && at != repo.Status.GetLastHandledReconcileRequest()
-}
-
-func reference(ref *sourcev1.GitRepositoryRef) git.Reference {
-	if ref == nil {
-		return git.Reference{}
-	}
-	return git.Reference{Branch: ref.Branch, Tag: ref.Tag, SemVer: ref.SemVer, Name: ref.Name, Commit: ref.Commit}
-}
-
-func (r *Reconciler) secret(ctx context.Context, namespace, name string) (map[string][]byte, error) {
-	s := &corev1.Secret{}
-	err := r.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, s)
-	if apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("%w: the Secret %s/%s does not exist: create it, or correct the reference to it", source.ErrAuth, namespace, name)
-	}
-	return s.Data, err
+	return artifact, err
 }
 
 // publish stores the artifact, registers it and writes it into the status.
@@ -253,8 +197,14 @@ func (r *Reconciler) publish(ctx context.Context, repo *api.GitRepository, a *so
 	repo.Status.ObservedGeneration = repo.Generation
 	repo.Status.ObservedIgnore = repo.Spec.Ignore
 	repo.Status.ObservedSparseCheckout = repo.Spec.SparseCheckout
+	repo.Status.ObservedInclude = repo.Spec.Include
+	repo.Status.ObservedRecurseSubmodules = repo.Spec.RecurseSubmodules
+	if len(repo.Spec.Include) == 0 {
+		repo.Status.IncludedArtifacts = nil
+	}
+	verified(repo, a)
 	message := fmt.Sprintf("stored artifact for revision '%s'", a.Revision())
-	status.Remove(repo, sourcev1.FetchFailedCondition, sourcev1.StorageOperationFailedCondition)
+	status.Remove(repo, sourcev1.FetchFailedCondition, sourcev1.StorageOperationFailedCondition, sourcev1.IncludeUnavailableCondition)
 	status.Set(repo, sourcev1.ArtifactInStorageCondition, metav1.ConditionTrue, meta.SucceededReason, message)
 	status.Ready(repo, meta.SucceededReason, message)
 	if changed {

@@ -49,6 +49,7 @@ func (u *run) apply(ctx context.Context, applier *ssa.Applier, objects []*unstru
 		OwnerLabels:       ownerLabels(u.ks),
 		Prune:             prune,
 		RecreateImmutable: u.ks.Spec.Force,
+		Ignore:            ignoreRules(u.ks.Spec.Ignore),
 		Diff:              true,
 	})
 	u.result = result
@@ -64,6 +65,21 @@ func (u *run) apply(ctx context.Context, applier *ssa.Applier, objects []*unstru
 		}
 	}
 	return &failure{reason: reason, err: err}
+}
+
+func ignoreRules(in []kustomizev1.IgnoreRule) []ssa.IgnoreRule {
+	var out []ssa.IgnoreRule
+	for _, r := range in {
+		rule := ssa.IgnoreRule{Paths: r.Paths}
+		if t := r.Target; t != nil {
+			rule.Target = ssa.Selector{
+				Group: t.Group, Version: t.Version, Kind: t.Kind, Namespace: t.Namespace, Name: t.Name,
+				Labels: t.LabelSelector, Annotations: t.AnnotationSelector,
+			}
+		}
+		out = append(out, rule)
+	}
+	return out
 }
 
 // report tells by an event what was changed.

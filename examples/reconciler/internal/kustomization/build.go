@@ -85,6 +85,13 @@ func (u *run) options(ctx context.Context) (kustomize.Options, error) {
 	if m := spec.CommonMetadata; m != nil {
 		opts.CommonLabels, opts.CommonAnnotations = m.Labels, m.Annotations
 	}
+	decrypter, err := u.decrypter(ctx)
+	if err != nil {
+		return opts, err
+	}
+	if decrypter != nil {
+		opts.Decrypter = decrypter
+	}
 	variables, err := u.variables(ctx)
 	if err != nil {
 		return opts, err

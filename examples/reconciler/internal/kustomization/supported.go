@@ -18,12 +18,12 @@ func checkSupported(ks *api.Kustomization) error {
 	switch {
 	case ks.Spec.KubeConfig != nil:
 		return unsupported("kubeConfig")
-	case ks.Spec.Decryption != nil:
-		return unsupported("decryption")
+	case ks.Spec.Decryption != nil && ks.Spec.Decryption.Provider != "sops":
+		return unsupported("decryption.provider " + ks.Spec.Decryption.Provider)
+	case ks.Spec.Decryption != nil && ks.Spec.Decryption.ServiceAccountName != "":
+		return unsupported("decryption.serviceAccountName")
 	case len(ks.Spec.HealthCheckExprs) > 0:
 		return unsupported("healthCheckExprs")
-	case len(ks.Spec.Ignore) > 0:
-		return unsupported("ignore")
 	case ks.Spec.SourceRef.Kind != sourcev1.GitRepositoryKind:
 		return unsupported("sourceRef.kind " + ks.Spec.SourceRef.Kind)
 	}

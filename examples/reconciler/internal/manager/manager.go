@@ -147,7 +147,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, cfg *rest.Config, opts Opti
 		DefaultServiceAccount: opts.DefaultServiceAccount, NoCrossNamespaceRefs: opts.NoCrossNamespaceRefs,
 	}
 	return errors.Join(
-		repos.Setup(mgr, opts.Concurrent),
+		repos.Setup(ctx, mgr, opts.Concurrent),
 		kustomizations.Setup(ctx, mgr, opts.Concurrent),
 		mgr.Add(memory),
 		mgr.Add(serve(listener, files.Handler())),
