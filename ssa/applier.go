@@ -32,7 +32,7 @@ type Options struct {
 	TakeOver []string
 
 	// Concurrency is how many requests are under way at once at most. Default
-	// 16.
+	// 32.
 	Concurrency int
 
 	// Mapper finds the resource of a kind. Default: one made from the
@@ -58,7 +58,7 @@ func (o Options) withDefaults() Options {
 		o.MarkPrefix = "gitopskit.github.io/"
 	}
 	if o.Concurrency <= 0 {
-		o.Concurrency = 16
+		o.Concurrency = 32
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))

@@ -3,10 +3,12 @@ package ssa
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,15 +66,24 @@ const (
 	pruneAll    = "prune"
 )
 
+var (
+	sizes   = flag.String("objects", "1000,5000", "how many objects, separated by commas")
+	watched = flag.Int("watched", 20000, "how many objects to keep watch over")
+	quick   = flag.Bool("quick", false, "leave kubectl out")
+)
+
 func BenchmarkSSA(b *testing.B) {
 	c := testcluster.Shared(b)
-	sizes := []int{1000, 5000}
-	if testing.Short() {
-		sizes = sizes[:1]
-	}
 	m := &meter{b: b, cluster: c}
 	m.all(200) // warms up the server and all code
-	for _, n := range sizes {
+	for n := range strings.SplitSeq(*sizes, ",") {
+		n, err := strconv.Atoi(n)
+		if err != nil {
+			b.Fatalf("-objects: %v", err)
+		}
+		if testing.Short() && n > 1000 {
+			continue
+		}
 		m.print(n, m.all(n))
 	}
 	b.ReportMetric(0, "ns/op")
@@ -131,10 +142,9 @@ func (m *meter) all(n int) []phases {
 	for _, workers := range []int{1, 4, 10} {
 		out = append(out, m.plain(n, func(cfg *rest.Config) contender { return newFlux(m.b, cfg, workers) }))
 	}
-	if _, err := exec.LookPath("kubectl"); err == nil {
-		out = append(out, m.plain(n, func(*rest.Config) contender {
-			return &kubectl{kubeconfig: m.cluster.Kubeconfig(), dir: m.b.TempDir()}
-		}))
+	out = append(out, m.plain(n, func(cfg *rest.Config) contender { return newCLIUtils(m.b, cfg, m.cluster.Namespace(m.b)) }))
+	if !*quick {
+		out = append(out, m.plain(n, func(*rest.Config) contender { return &kubectl{b: m.b, cluster: m.cluster, dir: m.b.TempDir()} }))
 	}
 	for _, workers := range []int{8, 16, 32} {
 		out = append(out, m.floor(n, workers))
@@ -243,7 +253,7 @@ func (m *meter) print(n int, all []phases) {
 				best[group] = f
 			}
 		}
-		for _, group := range []string{"fluxcd", "kubect", "bare r"} {
+		for _, group := range []string{"fluxcd", "cli-ut", "kubect", "bare r"} {
 			if f, ok := best[group]; ok {
 				name := "ssa/" + phase
 				if group == "bare r" {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -24,6 +23,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/gitopskit/gitopskit/internal/testcluster"
 	"github.com/gitopskit/gitopskit/inventory"
 	"github.com/gitopskit/gitopskit/ssa"
 )
@@ -150,6 +150,8 @@ var resources = map[string]string{
 	"Service": "services", "Role": "roles", "Deployment": "deployments",
 }
 
+var configMapResource = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+
 func (f *floor) of(o *unstructured.Unstructured) metadata.ResourceInterface {
 	gvk := o.GroupVersionKind()
 	gvr := schema.GroupVersionResource{Group: gvk.Group, Version: gvk.Version, Resource: resources[gvk.Kind]}
@@ -211,8 +213,9 @@ func (f *floor) each(objects []*unstructured.Unstructured, do func(*unstructured
 
 // kubectl is the program, with server-side apply.
 type kubectl struct {
-	kubeconfig string
-	dir        string
+	b       *testing.B
+	cluster *testcluster.Cluster
+	dir     string
 }
 
 func (k *kubectl) name() string { return "kubectl apply --server-side" }
@@ -225,7 +228,7 @@ func (k *kubectl) prune(ctx context.Context, objects []*unstructured.Unstructure
 	return k.run(ctx, objects, "delete", "--wait=false")
 }
 
-func (k *kubectl) run(ctx context.Context, objects []*unstructured.Unstructured, args ...string) error {
+func (k *kubectl) run(_ context.Context, objects []*unstructured.Unstructured, args ...string) error {
 	var all bytes.Buffer
 	for _, o := range objects {
 		data, err := json.Marshal(o.Object)
@@ -240,7 +243,7 @@ func (k *kubectl) run(ctx context.Context, objects []*unstructured.Unstructured,
 	if err := os.WriteFile(file, all.Bytes(), 0o600); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "kubectl", append([]string{"--kubeconfig=" + k.kubeconfig}, append(args, "-f", file)...)...)
+	cmd := k.cluster.Kubectl(k.b, append(args, "-f", file)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("kubectl: %w: %s", err, out[:min(len(out), 500)])
