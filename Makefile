@@ -14,7 +14,7 @@ APART   := examples/localcluster
 # All packages of the joined modules, so that one 'go test' keeps every core busy.
 ALL     := github.com/gitopskit/gitopskit/...
 # What brings many dependencies along is a module of its own, for those who want it.
-OPTIN   := source/oci/keyless source/oci/notation
+OPTIN   := source/aws source/oci/keyless source/oci/notation
 
 BIN          := $(CURDIR)/bin
 LOCALCLUSTER := $(BIN)/localcluster

@@ -43,7 +43,7 @@ tidy() { # folder
   [ ! -e "$sum" ] || cp "$sum" "$dir/go.sum"
 }
 
-for m in . examples bench bench/sops source/oci/keyless source/oci/notation examples/localcluster internal/testservers tools; do
+for m in . examples bench bench/sops source/aws source/oci/keyless source/oci/notation examples/localcluster internal/testservers tools; do
   tidy "$m"
 done
 if $check && [ $changed = 1 ]; then

@@ -42,7 +42,8 @@ func (a Auth) LogValue() slog.Value { return slog.StringValue(a.String()) }
 // Credentials returns a user name and password for a repository, such as
 // "123.dkr.ecr.eu-west-1.amazonaws.com/app". It is how logins to clouds are
 // plugged in; it is called for each operation and may keep what it got until
-// that expires. Both empty means anonymous.
+// that expires. Both empty means anonymous. That for Amazon is in the module
+// source/aws; the examples show those for Google and Azure.
 type Credentials func(ctx context.Context, repository string) (username, password string, err error)
 
 // authenticator finds the credentials for a repository "host/path".

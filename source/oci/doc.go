@@ -38,6 +38,6 @@
 //
 // # What it does not do
 //
-// It logs in to no cloud by itself: give ClientOptions.Credentials. It builds no
-// container images.
+// It logs in to no cloud by itself: give ClientOptions.Credentials, such as
+// that of the module source/aws. It builds no container images.
 package oci

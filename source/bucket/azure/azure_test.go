@@ -253,8 +253,8 @@ func TestAContainerIsFetched(t *testing.T) {
 		"secret":            {Application: secret},
 		"certificate":       {Application: certificate},
 		"token":             {Token: func(context.Context) (string, time.Time, error) { return "secret-token", time.Time{}, nil }},
-		"managed identity":  {Token: azure.ManagedIdentityToken("client", c.URL)},
-		"workload identity": {Token: azure.WorkloadIdentityToken("tenant", "client", file, c.URL)},
+		"managed identity":  {Token: azure.ManagedIdentity{ClientID: "client", Endpoint: c.URL}.Token},
+		"workload identity": {Token: azure.WorkloadIdentity{TenantID: "tenant", ClientID: "client", TokenFile: file, AuthorityHost: c.URL}.Token},
 	} {
 		o.Endpoint, o.Account = c.URL, "account"
 		got, err := take(t, open(t, o))

@@ -29,6 +29,6 @@
 // # What it does not do
 //
 // It looks for no credentials: give a key, a shared access signature, an
-// application with a secret or certificate, or a Token, such as
-// ManagedIdentityToken or WorkloadIdentityToken.
+// application with a secret or certificate, or a Token, such as those of
+// ManagedIdentity and WorkloadIdentity.
 package azure

@@ -35,6 +35,7 @@ type Application struct {
 
 	pair      *tls.Certificate
 	assertion func() (string, error)
+	scope     string
 }
 
 // String implements fmt.Stringer without secrets.
@@ -61,6 +62,9 @@ func (a Application) ready() (Application, error) {
 	if a.AuthorityHost == "" {
 		a.AuthorityHost = defaultAuthority
 	}
+	if a.scope == "" {
+		a.scope = Scope
+	}
 	if len(a.ClientCertificate) > 0 {
 		pair, err := tls.X509KeyPair(a.ClientCertificate, a.ClientCertificate)
 		if err != nil {
@@ -78,7 +82,7 @@ func (a Application) ready() (Application, error) {
 // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
 func (a Application) token(ctx context.Context, client *http.Client) (string, time.Time, error) {
 	at := strings.TrimSuffix(a.AuthorityHost, "/") + "/" + a.TenantID + "/oauth2/v2.0/token"
-	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {a.ClientID}, "scope": {Scope}}
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {a.ClientID}, "scope": {a.scope}}
 	assertion, err := "", error(nil)
 	switch {
 	case a.assertion != nil:
@@ -124,44 +128,64 @@ func (a Application) signed(audience string) (string, error) {
 	return text + "." + enc.EncodeToString(sig), err
 }
 
-// WorkloadIdentityToken returns a Token that trades a Kubernetes token for one of
-// Entra. The file, whose content is read each time, is what AKS names in
-// AZURE_FEDERATED_TOKEN_FILE; tenant and client are in AZURE_TENANT_ID and
-// AZURE_CLIENT_ID, and authorityHost, which may be empty, in
-// AZURE_AUTHORITY_HOST.
-func WorkloadIdentityToken(tenantID, clientID, tokenFile, authorityHost string) Token {
-	return func(ctx context.Context) (string, time.Time, error) {
-		app, err := Application{
-			TenantID: tenantID, ClientID: clientID, AuthorityHost: authorityHost,
-			assertion: func() (string, error) {
-				data, err := os.ReadFile(tokenFile)
-				return strings.TrimSpace(string(data)), err
-			},
-		}.ready()
-		if err != nil {
-			return "", time.Time{}, err
-		}
-		client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}
-		return app.token(ctx, client)
-	}
+// WorkloadIdentity trades a Kubernetes token for one of Entra; its method Token is
+// a Token.
+type WorkloadIdentity struct {
+	// TenantID and ClientID name the application; in pods of AKS they are in
+	// AZURE_TENANT_ID and AZURE_CLIENT_ID. Required.
+	TenantID, ClientID string
+	// TokenFile is read each time; in pods of AKS it is named by
+	// AZURE_FEDERATED_TOKEN_FILE. Required.
+	TokenFile string
+	// AuthorityHost is Entra's URL. Empty means
+	// https://login.microsoftonline.com.
+	AuthorityHost string
+	// Scope is what the token is for. Empty means Scope, that of storage.
+	Scope string
 }
 
-// ManagedIdentityToken returns a Token that asks the metadata service of the
-// machine. clientID names one of several identities and may be empty; the
-// endpoint empty means http://169.254.169.254.
-func ManagedIdentityToken(clientID, endpoint string) Token {
-	if endpoint == "" {
-		endpoint = "http://169.254.169.254"
+// Token asks Entra for a token.
+func (w WorkloadIdentity) Token(ctx context.Context) (token string, expires time.Time, err error) {
+	app, err := Application{
+		TenantID: w.TenantID, ClientID: w.ClientID, AuthorityHost: w.AuthorityHost, scope: w.Scope,
+		assertion: func() (string, error) {
+			data, err := os.ReadFile(w.TokenFile)
+			return strings.TrimSpace(string(data)), err
+		},
+	}.ready()
+	if err != nil {
+		return "", time.Time{}, err
 	}
-	query := url.Values{"api-version": {"2018-02-01"}, "resource": {strings.TrimSuffix(Scope, ".default")}}
-	if clientID != "" {
-		query.Set("client_id", clientID)
+	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}
+	return app.token(ctx, client)
+}
+
+// ManagedIdentity is that of the machine; its method Token is a Token.
+type ManagedIdentity struct {
+	// ClientID names one of several identities; may be empty.
+	ClientID string
+	// Endpoint is the metadata service's URL. Empty means
+	// http://169.254.169.254.
+	Endpoint string
+	// Scope is what the token is for. Empty means Scope, that of storage.
+	Scope string
+}
+
+// Token asks the metadata service for a token.
+func (m ManagedIdentity) Token(ctx context.Context) (token string, expires time.Time, err error) {
+	if m.Endpoint == "" {
+		m.Endpoint = "http://169.254.169.254"
 	}
-	return func(ctx context.Context) (string, time.Time, error) {
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-		defer cancel()
-		transport := &http.Transport{DisableKeepAlives: true} // and no proxy: it is of this machine
-		return rest.Token(ctx, &http.Client{Transport: transport},
-			endpoint+"/metadata/identity/oauth2/token?"+query.Encode(), nil, http.Header{"Metadata": {"true"}})
+	if m.Scope == "" {
+		m.Scope = Scope
 	}
+	query := url.Values{"api-version": {"2018-02-01"}, "resource": {strings.TrimSuffix(m.Scope, ".default")}}
+	if m.ClientID != "" {
+		query.Set("client_id", m.ClientID)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	transport := &http.Transport{DisableKeepAlives: true} // and no proxy: it is of this machine
+	return rest.Token(ctx, &http.Client{Transport: transport},
+		m.Endpoint+"/metadata/identity/oauth2/token?"+query.Encode(), nil, http.Header{"Metadata": {"true"}})
 }
