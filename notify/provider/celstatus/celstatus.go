@@ -5,21 +5,13 @@ import (
 	"errors"
 	"fmt"
 
-	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/ext"
-
+	"github.com/gitopskit/gitopskit/internal/celexpr"
 	"github.com/gitopskit/gitopskit/notify"
 )
 
-// costLimit bounds an evaluation, in CEL's units of cost.
-const costLimit = 1_000_000
-
-// maxExpression is the longest expression, in bytes.
-const maxExpression = 16 << 10
-
 // Expression is a compiled expression. Many goroutines may use it.
 type Expression struct {
-	program cel.Program
+	expr *celexpr.Expr[string]
 }
 
 // Objects are what an expression sees besides the event, as decoded JSON.
@@ -30,32 +22,11 @@ type Objects struct {
 
 // Compile parses and checks an expression. Errors wrap [notify.ErrInvalid].
 func Compile(expression string) (*Expression, error) {
-	program, err := compile(expression)
+	expr, err := celexpr.Compile[string](expression, "event", "provider", "alert")
 	if err != nil {
 		return nil, &notify.Error{Op: "compile commit status", Err: fmt.Errorf("%w: %w", notify.ErrInvalid, err)}
 	}
-	return &Expression{program: program}, nil
-}
-
-func compile(expression string) (cel.Program, error) {
-	if len(expression) > maxExpression {
-		return nil, fmt.Errorf("longer than %d bytes", maxExpression)
-	}
-	env, err := cel.NewEnv(
-		cel.Variable("event", cel.DynType), cel.Variable("provider", cel.DynType), cel.Variable("alert", cel.DynType),
-		cel.OptionalTypes(), cel.CrossTypeNumericComparisons(true), ext.Strings(), ext.Encoders(),
-	)
-	if err != nil {
-		return nil, err
-	}
-	ast, issues := env.Compile(expression)
-	if issues.Err() != nil {
-		return nil, issues.Err()
-	}
-	if t := ast.OutputType(); !t.IsExactType(cel.StringType) && !t.IsExactType(cel.DynType) {
-		return nil, fmt.Errorf("it gives %s, not string", t)
-	}
-	return env.Program(ast, cel.CostLimit(costLimit))
+	return &Expression{expr: expr}, nil
 }
 
 // For returns the function for provider.Config.CommitStatus. Its errors wrap
@@ -83,18 +54,11 @@ func (e *Expression) eval(fixed map[string]any, event notify.Event) (string, err
 	if decoded["metadata"] == nil {
 		decoded["metadata"] = map[string]any{}
 	}
-	out, _, err := e.program.Eval(map[string]any{"event": decoded, "provider": fixed["provider"], "alert": fixed["alert"]})
-	if err != nil {
-		return "", err
+	text, err := e.expr.Eval(map[string]any{"event": decoded, "provider": fixed["provider"], "alert": fixed["alert"]})
+	if err == nil && text == "" {
+		err = errors.New("it gave an empty string")
 	}
-	text, ok := out.Value().(string)
-	switch {
-	case !ok:
-		return "", fmt.Errorf("it gave %s, not string", out.Type())
-	case text == "":
-		return "", errors.New("it gave an empty string")
-	}
-	return text, nil
+	return text, err
 }
 
 func orEmpty(m map[string]any) map[string]any {

@@ -4,23 +4,16 @@ import (
 	"errors"
 	"fmt"
 
-	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/ast"
-	"cel.dev/cel-go/ext"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/gitopskit/gitopskit/internal/celexpr"
 	"github.com/gitopskit/gitopskit/ssa/health"
 )
 
 // ErrInvalid is wrapped by errors about expressions that are wrong, or do not
 // give a bool.
-var ErrInvalid = errors.New("invalid CEL expression")
-
-const (
-	costLimit     = 1_000_000 // in CEL's units of cost
-	maxExpression = 16 << 10  // bytes
-)
+var ErrInvalid = celexpr.ErrInvalid
 
 // Expressions say how the status of one kind is read. Each gives a bool.
 type Expressions struct {
@@ -64,9 +57,9 @@ func Compile(expressions ...Expressions) (health.Reader, error) {
 type evaluator struct{ rules []rule }
 
 type rule struct {
-	status  health.Status
-	text    string
-	program cel.Program
+	status health.Status
+	text   string
+	expr   *celexpr.Expr[bool]
 }
 
 func (e *Expressions) compile() (schema.GroupKind, *evaluator, error) {
@@ -84,7 +77,7 @@ func (e *Expressions) compile() (schema.GroupKind, *evaluator, error) {
 		if r.text == "" {
 			continue
 		}
-		if r.program, err = compile(r.text); err != nil {
+		if r.expr, err = celexpr.CompileFree[bool](r.text); err != nil {
 			return schema.GroupKind{}, nil, fmt.Errorf("%s: %w", r.status, err)
 		}
 		ev.rules = append(ev.rules, r)
@@ -92,60 +85,12 @@ func (e *Expressions) compile() (schema.GroupKind, *evaluator, error) {
 	return gv.WithKind(e.Kind).GroupKind(), ev, nil
 }
 
-// compile checks an expression. Every name in it that is not a function's is
-// taken for a field of the object.
-func compile(text string) (cel.Program, error) {
-	if len(text) > maxExpression {
-		return nil, fmt.Errorf("%w: longer than %d bytes", ErrInvalid, maxExpression)
-	}
-	env, err := cel.NewEnv(cel.OptionalTypes(), ext.Strings(), ext.Lists(), ext.Sets())
-	if err != nil {
-		return nil, err
-	}
-	parsed, issues := env.Parse(text)
-	if issues.Err() != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, issues.Err())
-	}
-	var fields []cel.EnvOption
-	for _, name := range names(parsed.NativeRep().Expr()) {
-		fields = append(fields, cel.Variable(name, cel.DynType))
-	}
-	if env, err = env.Extend(fields...); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	checked, issues := env.Check(parsed)
-	if issues.Err() != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, issues.Err())
-	}
-	if t := checked.OutputType(); !t.IsExactType(cel.BoolType) && !t.IsExactType(cel.DynType) {
-		return nil, fmt.Errorf("%w: it gives %s, not bool", ErrInvalid, t)
-	}
-	program, err := env.Program(checked, cel.CostLimit(costLimit))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	return program, nil
-}
-
-// names returns the identifiers of an expression, each once.
-func names(expr ast.Expr) []string {
-	seen := map[string]bool{}
-	var out []string
-	ast.PreOrderVisit(expr, ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() == ast.IdentKind && !seen[e.AsIdent()] {
-			seen[e.AsIdent()] = true
-			out = append(out, e.AsIdent())
-		}
-	}))
-	return out
-}
-
 func (ev *evaluator) read(obj *unstructured.Unstructured) health.Report {
 	if seen, ok, _ := unstructured.NestedInt64(obj.Object, "status", "observedGeneration"); ok && seen < obj.GetGeneration() {
 		return health.Report{Status: health.InProgress, Message: "the controller has not seen the latest change"}
 	}
 	for _, r := range ev.rules {
-		yes, err := r.ask(obj.Object)
+		yes, err := r.expr.Eval(obj.Object)
 		if err != nil {
 			return health.Report{Status: health.InProgress, Message: fmt.Sprintf("the expression %q can't be evaluated: %v", r.text, err)}
 		}
@@ -157,16 +102,4 @@ func (ev *evaluator) read(obj *unstructured.Unstructured) health.Report {
 		}
 	}
 	return health.Report{Status: health.InProgress, Message: fmt.Sprintf("%q is not true", ev.rules[len(ev.rules)-1].text)}
-}
-
-func (r *rule) ask(obj map[string]any) (bool, error) {
-	out, _, err := r.program.Eval(obj)
-	if err != nil {
-		return false, err
-	}
-	yes, ok := out.Value().(bool)
-	if !ok {
-		return false, fmt.Errorf("it gave %s, not bool", out.Type())
-	}
-	return yes, nil
 }
