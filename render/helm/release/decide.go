@@ -17,6 +17,13 @@ const (
 	ActionUninstall Action = "uninstall" // remediation, or on request
 )
 
+// sameKind says whether one reconciliation does not run both: an install that failed
+// is not followed by an upgrade at once.
+func (a Action) sameKind(b Action) bool {
+	releases := func(x Action) bool { return x == ActionInstall || x == ActionUpgrade }
+	return a == b || releases(a) && releases(b)
+}
+
 // Decision is the next action and why.
 type Decision struct {
 	Action Action

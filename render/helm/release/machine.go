@@ -93,7 +93,8 @@ func (m *Machine) Observe(ctx context.Context, s Spec, r Record) (State, error) 
 }
 
 // Reconcile observes, decides and acts until the release is as specified, an
-// action of the same kind would run again, or a remediation ran. r is not
+// action of the same kind would run again (installing and upgrading are one), or a
+// remediation ran. r is not
 // changed. The Result is valid also with an error.
 //
 // It fails with ErrRetriesExceeded or ErrMissingRollbackTarget where nothing
@@ -140,7 +141,7 @@ func (m *Machine) loop(ctx context.Context, s Spec, res Result) (Result, error) 
 			res.Record.settle(s.remediation(res.Record.LastAction).ignoresTests(s.Test))
 			return res, failure
 		}
-		if slices.Contains(ran, d.Action) {
+		if slices.ContainsFunc(ran, d.Action.sameKind) {
 			res.Requeue = true
 			return res, failure
 		}

@@ -19,7 +19,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/gitopskit/gitopskit/internal/parts"
 	"github.com/gitopskit/gitopskit/internal/testcluster"
 	"github.com/gitopskit/gitopskit/render/helm"
 )
@@ -588,26 +587,6 @@ func TestPostRenderersReachTheCluster(t *testing.T) {
 	}
 	f.s.PostRender.CommonLabels = map[string]string{"team": "blue"}
 	f.reconcile("upgrade", InSync)
-}
-
-func TestPodinfoIsInstalledUpgradedAndRemoved(t *testing.T) {
-	f := newFixture(t)
-	c, err := helm.LoadFS(t.Context(), os.DirFS(parts.SharedData(t)), "podinfo/charts/podinfo", helm.LoadOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.s.Chart, f.s.Name, f.s.Timeout = c, "podinfo", time.Minute
-	f.values(map[string]any{"replicaCount": 1})
-	f.reconcile("install", InSync)
-	f.values(map[string]any{"replicaCount": 2, "redis": map[string]any{"enabled": true}})
-	f.reconcile("upgrade", InSync)
-	d, err := f.core.AppsV1().Deployments(f.s.Namespace).Get(t.Context(), "podinfo", metav1.GetOptions{})
-	if err != nil || d.Status.AvailableReplicas != 2 {
-		t.Errorf("%d replicas are available, %v", d.Status.AvailableReplicas, err)
-	}
-	if _, err := f.m.Uninstall(t.Context(), f.s, f.r); err != nil {
-		t.Error(err)
-	}
 }
 
 // TestContextEndsAnAction: the actions may take ten minutes, the test a few seconds.
