@@ -1,8 +1,6 @@
 package git
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
 
@@ -17,6 +15,10 @@ type Auth struct {
 	Username, Password string
 	// BearerToken is for HTTP; it excludes Username and Password.
 	BearerToken string
+
+	// GitHubApp makes short-lived tokens for HTTPS; it excludes Username,
+	// Password and BearerToken.
+	GitHubApp *App
 
 	// CA is PEM of certificates that are trusted beside the system's.
 	CA []byte
@@ -36,6 +38,8 @@ type Auth struct {
 // String implements fmt.Stringer without secrets.
 func (a Auth) String() string {
 	switch {
+	case a.GitHubApp != nil:
+		return a.GitHubApp.String()
 	case a.BearerToken != "":
 		return "bearer token"
 	case a.Username != "" || a.Password != "":
@@ -56,8 +60,10 @@ func (a Auth) LogValue() slog.Value { return slog.StringValue(a.String()) }
 
 // AuthFromSecret reads the data of a Kubernetes Secret with the keys that Flux
 // knows: username, password, bearerToken, ca.crt or caFile, tls.crt or
-// certFile, tls.key or keyFile, identity and known_hosts. For SSH (an identity
-// is there) password is the identity's passphrase.
+// certFile, tls.key or keyFile, identity and known_hosts, and githubAppID,
+// githubAppInstallationID or githubAppInstallationOwner, githubAppPrivateKey
+// and githubAppBaseURL. For SSH (an identity is there) password is the
+// identity's passphrase.
 func AuthFromSecret(data map[string][]byte) Auth {
 	first := func(keys ...string) []byte {
 		for _, k := range keys {
@@ -76,6 +82,7 @@ func AuthFromSecret(data map[string][]byte) Auth {
 		ClientKey:   first("tls.key", "keyFile"),
 		Identity:    data["identity"],
 		KnownHosts:  data["known_hosts"],
+		GitHubApp:   gitHubAppFromSecret(data),
 	}
 	if len(a.Identity) > 0 {
 		a.Username, a.Passphrase, a.Password = "", a.Password, ""
@@ -101,7 +108,15 @@ func (a Auth) check(e endpoint) error {
 	if a.BearerToken != "" && (a.Username != "" || a.Password != "") {
 		return invalidf("Auth has a BearerToken and a Username or Password: give one of the two kinds")
 	}
-	_, err := a.tlsConfig()
+	if a.GitHubApp != nil {
+		if a.BearerToken != "" || a.Username != "" || a.Password != "" {
+			return invalidf("Auth has a GitHubApp and a password or token: give one of the two kinds")
+		}
+		if _, err := a.GitHubApp.check(); err != nil {
+			return err
+		}
+	}
+	_, err := a.transport(Proxy{})
 	return err
 }
 
@@ -117,26 +132,4 @@ func (a Auth) signer() (ssh.Signer, error) {
 		return nil, invalidf("the SSH private key cannot be read: %v", err)
 	}
 	return signer, nil
-}
-
-func (a Auth) tlsConfig() (*tls.Config, error) {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
-	if len(a.CA) > 0 {
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		if !pool.AppendCertsFromPEM(a.CA) {
-			return nil, invalidf("Auth.CA holds no certificate in PEM")
-		}
-		cfg.RootCAs = pool
-	}
-	if len(a.ClientCert) > 0 || len(a.ClientKey) > 0 {
-		pair, err := tls.X509KeyPair(a.ClientCert, a.ClientKey)
-		if err != nil {
-			return nil, invalidf("Auth.ClientCert and Auth.ClientKey: %v", err)
-		}
-		cfg.Certificates = []tls.Certificate{pair}
-	}
-	return cfg, nil
 }

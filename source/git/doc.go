@@ -36,6 +36,9 @@
 // request only, never from https to http, and never with credentials to another
 // origin. SSH host keys must be known.
 //
+// A GitHub App's key is sent nowhere: it signs for tokens of an hour, which all
+// repositories of an installation share.
+//
 // Push never overwrites what others pushed: it computes the change again on top
 // of it. Signatures of commits and tags can be required. Submodules on another
 // host never get the parent's credentials.

@@ -10,17 +10,31 @@ import (
 	"github.com/gitopskit/gitopskit/source"
 )
 
-// classify gives an error the sentinel that callers look for.
-func classify(err error, auth Auth) error {
+// classified is true for errors that have one of the sentinels.
+func classified(err error) bool {
 	for _, known := range []error{
 		source.ErrNotFound, source.ErrAuth, source.ErrHostKey, source.ErrTLS, source.ErrUnreachable, source.ErrInvalid,
 		source.ErrUnsafe, source.ErrTooLarge, source.ErrCorrupt, source.ErrVerification,
 	} {
 		if errors.Is(err, known) {
-			return err
+			return true
 		}
 	}
-	if isContextError(err) {
+	return false
+}
+
+// badAnswer gives a sentinel to errors of go-git about what a server said that
+// have no other meaning.
+func badAnswer(err error) error {
+	if err == nil || isContextError(err) || classified(classify(err, Auth{})) {
+		return err
+	}
+	return fmt.Errorf("%w: the server does not answer as Git does: %.300s", source.ErrUnreachable, err.Error())
+}
+
+// classify gives an error the sentinel that callers look for.
+func classify(err error, auth Auth) error {
+	if classified(err) || isContextError(err) {
 		return err
 	}
 	if errors.Is(err, transport.ErrEmptyRemoteRepository) {

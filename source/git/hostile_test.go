@@ -95,7 +95,8 @@ func TestEndlessServers(t *testing.T) {
 	endless := func(head string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			_, _ = w.Write([]byte(head))
-			line := []byte(strings.Repeat("003d0000000000000000000000000000000000000000 refs/heads/x\n", 1000))
+			// One long name again and again takes the client little memory.
+			line := []byte("fff0" + strings.Repeat("1", 40) + " refs/heads/" + strings.Repeat("x", 65463) + "\n")
 			for r.Context().Err() == nil {
 				if _, err := w.Write(line); err != nil {
 					return
@@ -103,20 +104,23 @@ func TestEndlessServers(t *testing.T) {
 			}
 		}
 	}
-	for name, h := range map[string]http.HandlerFunc{
-		"references": endless("001e# service=git-upload-pack\n0000"),
-		"error": func(w http.ResponseWriter, r *http.Request) {
+	for name, c := range map[string]struct {
+		handler http.HandlerFunc
+		is      error
+	}{
+		"references": {endless("001e# service=git-upload-pack\n00000035" + strings.Repeat("1", 40) + " HEAD\x00\x00\x00\n"), source.ErrTooLarge},
+		"error": {func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusInternalServerError)
 			endless("")(w, r)
-		},
-		"redirects": func(w http.ResponseWriter, r *http.Request) {
+		}, source.ErrUnreachable},
+		"redirects": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/x"+r.URL.String(), http.StatusFound)
-		},
+		}, source.ErrUnreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			srv := httptest.NewServer(h)
+			srv := httptest.NewServer(c.handler)
 			defer srv.Close()
-			_ = resolveError(t, git.Options{URL: srv.URL + "/x.git", Reference: onMain})
+			wantError(t, resolveError(t, git.Options{URL: srv.URL + "/x.git", Reference: onMain}), c.is)
 		})
 	}
 }

@@ -2,12 +2,10 @@ package git
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,48 +14,54 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 
+	"github.com/gitopskit/gitopskit/internal/httpclient"
 	"github.com/gitopskit/gitopskit/source"
 )
 
 // newHTTP returns the transport for http:// and https://. Redirects are
 // followed for the first request only, never to plain http, and never with
 // credentials to another origin.
-func newHTTP(e endpoint, auth Auth, p Proxy) (*goGit, error) {
+func newHTTP(e endpoint, auth Auth, p Proxy, login loginFunc) (*goGit, error) {
 	ep, err := transport.NewEndpoint(e.url)
 	if err != nil {
 		return nil, invalidf("the URL cannot be read: %v", err)
 	}
-	tlsConfig, err := auth.tlsConfig()
+	base, err := auth.transport(p)
 	if err != nil {
 		return nil, err
 	}
-	proxy := http.ProxyFromEnvironment
-	if p.URL != "" {
-		u, err := p.parse()
+	base.MaxIdleConnsPerHost = 2
+	base.ResponseHeaderTimeout = 5 * time.Minute // servers count objects before they answer
+	client := githttp.NewClientWithOptions(&http.Client{Transport: &bodyLimiter{base}}, nil)
+	open := func(ctx context.Context, service string) (transport.Session, error) {
+		now, err := login(ctx)
 		if err != nil {
 			return nil, err
 		}
-		proxy = http.ProxyURL(u)
-	}
-	base := &http.Transport{
-		Proxy:                 proxy,
-		DialContext:           (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:       tlsConfig,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   2,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   15 * time.Second,
-		ResponseHeaderTimeout: 5 * time.Minute,
-	}
-	client := githttp.NewClientWithOptions(&http.Client{Transport: &bodyLimiter{base}}, nil)
-	method := auth.httpMethod()
-	open := func(_ context.Context, service string) (transport.Session, error) {
 		if service == transport.ReceivePackServiceName {
-			return client.NewReceivePackSession(ep, method)
+			return client.NewReceivePackSession(ep, now.httpMethod())
 		}
-		return client.NewUploadPackSession(ep, method)
+		return client.NewUploadPackSession(ep, now.httpMethod())
 	}
 	return &goGit{open: open, closeIdle: base.CloseIdleConnections}, nil
+}
+
+// transport returns what makes HTTP connections with the trust of the
+// credentials.
+func (a Auth) transport(p Proxy) (*http.Transport, error) {
+	t, err := httpclient.New(httpclient.Options{
+		CA: a.CA, ClientCert: a.ClientCert, ClientKey: a.ClientKey,
+		ProxyURL: p.URL, ProxyUsername: p.Username, ProxyPassword: p.Password,
+	})
+	switch {
+	case errors.Is(err, httpclient.ErrCA):
+		return nil, invalidf("Auth.CA holds no certificate in PEM")
+	case errors.Is(err, httpclient.ErrClientCert):
+		return nil, invalidf("Auth.ClientCert and Auth.ClientKey: %v", err)
+	case err != nil:
+		return nil, invalidf("Proxy.URL: %v", err)
+	}
+	return t, nil
 }
 
 func (a Auth) httpMethod() transport.AuthMethod {
@@ -71,17 +75,9 @@ func (a Auth) httpMethod() transport.AuthMethod {
 }
 
 func (p Proxy) parse() (*url.URL, error) {
-	u, err := url.Parse(p.URL)
-	if err != nil || u.Host == "" {
-		return nil, invalidf("Proxy.URL must be like http://host:port")
-	}
-	switch u.Scheme {
-	case "http", "https", "socks5":
-	default:
-		return nil, invalidf("Proxy.URL has the scheme %q: use http, https or socks5", u.Scheme)
-	}
-	if p.Username != "" {
-		u.User = url.UserPassword(p.Username, p.Password)
+	u, err := httpclient.ParseProxy(p.URL, p.Username, p.Password)
+	if err != nil {
+		return nil, invalidf("Proxy.URL: %v", err)
 	}
 	return u, nil
 }
@@ -104,7 +100,7 @@ func (b *bodyLimiter) RoundTrip(req *http.Request) (*http.Response, error) {
 	case res.StatusCode >= 300:
 		res.Body = &cutBody{res.Body, io.LimitReader(res.Body, maxErrorBody)}
 	case req.Method == http.MethodGet:
-		res.Body = &cutBody{res.Body, &limitBody{res.Body, maxListing}}
+		res.Body = httpclient.Limit(res.Body, maxListing)
 	}
 	return res, nil
 }
@@ -112,19 +108,6 @@ func (b *bodyLimiter) RoundTrip(req *http.Request) (*http.Response, error) {
 type cutBody struct {
 	io.Closer
 	io.Reader
-}
-
-type limitBody struct {
-	r    io.Reader
-	left int64
-}
-
-func (l *limitBody) Read(p []byte) (int, error) {
-	n, err := l.r.Read(p)
-	if l.left -= int64(n); l.left < 0 {
-		return 0, fmt.Errorf("%w: the listing of references has more than %d bytes", source.ErrTooLarge, maxListing)
-	}
-	return n, err
 }
 
 // httpError says in words of the user what an error of the transport means; nil
@@ -139,16 +122,15 @@ func httpError(err error, auth Auth) error {
 		return fmt.Errorf("%w: no repository at this URL, or none that may be seen with %s (HTTP 404)", source.ErrNotFound, auth)
 	}
 	var unknown x509.UnknownAuthorityError
-	var host x509.HostnameError
-	var bad x509.CertificateInvalidError
-	var verify *tls.CertificateVerificationError
 	switch {
+	case errors.Is(err, httpclient.ErrTooLarge):
+		return fmt.Errorf("%w: the server's answer: %w", source.ErrTooLarge, err)
 	case errors.As(err, &unknown):
 		return fmt.Errorf("%w: the server's certificate is signed by an unknown authority: set Auth.CA to its certificate", source.ErrTLS)
-	case errors.As(err, &host), errors.As(err, &bad), errors.As(err, &verify):
-		return fmt.Errorf("%w: %w", source.ErrTLS, err)
 	case strings.Contains(err.Error(), "remote error: tls:"):
 		return fmt.Errorf("%w: the server refused the TLS connection (does it want Auth.ClientCert?): %w", source.ErrTLS, err)
+	case httpclient.IsCertificateError(err):
+		return fmt.Errorf("%w: %w", source.ErrTLS, err)
 	}
 	return nil
 }

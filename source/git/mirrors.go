@@ -49,6 +49,7 @@ type Mirrors struct {
 
 	mu   sync.Mutex
 	open map[string]*mirror
+	apps map[string]*appTokens // by app, trust and proxy
 }
 
 // OpenMirrors opens the folder dir, which is made if it does not exist, and
@@ -73,7 +74,7 @@ func OpenMirrors(dir string, opts MirrorOptions) (*Mirrors, error) {
 	if err != nil {
 		return nil, &source.Error{Op: "open mirrors", Ref: dir, Err: err}
 	}
-	return &Mirrors{dir: dir, key: key, opts: opts, open: map[string]*mirror{}}, nil
+	return &Mirrors{dir: dir, key: key, opts: opts, open: map[string]*mirror{}, apps: map[string]*appTokens{}}, nil
 }
 
 // mirrorKey returns the secret that mirror names are made with, so that they
@@ -131,18 +132,7 @@ func (m *Mirrors) mirror(e endpoint, auth Auth, p Proxy, t Transport) (*mirror, 
 	if mi, ok := m.open[id]; ok {
 		return mi, nil
 	}
-	var r remote
-	var err error
-	switch {
-	case t == TransportGit:
-		r, err = newGitProgram(e, auth, p)
-	case t != "" && t != TransportGoGit:
-		err = invalidf("Options.Transport %q: use %q or %q", t, TransportGoGit, TransportGit)
-	case e.scheme == "ssh":
-		r, err = newSSH(e, auth, p)
-	default:
-		r, err = newHTTP(e, auth, p)
-	}
+	r, err := m.remote(e, auth, p, t)
 	if err != nil {
 		return nil, err
 	}
@@ -155,14 +145,61 @@ func (m *Mirrors) mirror(e endpoint, auth Auth, p Proxy, t Transport) (*mirror, 
 	return mi, nil
 }
 
+// remote returns what speaks to the server. The caller holds the mutex.
+func (m *Mirrors) remote(e endpoint, auth Auth, p Proxy, t Transport) (remote, error) {
+	login := func(context.Context) (Auth, error) { return auth, nil }
+	var tokens *appTokens
+	if auth.GitHubApp != nil && e.scheme != "ssh" {
+		var err error
+		if tokens, err = m.appTokens(auth, p); err != nil {
+			return nil, err
+		}
+		login = tokens.login(auth)
+	}
+	var r remote
+	var err error
+	switch {
+	case t == TransportGit:
+		r, err = newGitProgram(e, auth, p, login)
+	case t != "" && t != TransportGoGit:
+		err = invalidf("Options.Transport %q: use %q or %q", t, TransportGoGit, TransportGit)
+	case e.scheme == "ssh":
+		r, err = newSSH(e, auth, p)
+	default:
+		r, err = newHTTP(e, auth, p, login)
+	}
+	if err == nil && tokens != nil {
+		r = &appRemote{r, tokens}
+	}
+	return r, err
+}
+
+// appTokens returns the tokens that all repositories of an app share.
+func (m *Mirrors) appTokens(auth Auth, p Proxy) (*appTokens, error) {
+	id := m.name(endpoint{}, auth, p, "")
+	if a, ok := m.apps[id]; ok {
+		return a, nil
+	}
+	a, err := newAppTokens(auth, p)
+	if err == nil {
+		m.apps[id] = a
+	}
+	return a, err
+}
+
 func (m *Mirrors) name(e endpoint, auth Auth, p Proxy, t Transport) string {
 	if t == "" {
 		t = TransportGoGit
+	}
+	app := App{}
+	if auth.GitHubApp != nil {
+		app = *auth.GitHubApp
 	}
 	mac := hmac.New(sha256.New, m.key)
 	for _, part := range []string{
 		e.url, auth.Username, auth.Password, auth.BearerToken, string(auth.CA), string(auth.ClientCert), string(auth.ClientKey),
 		string(auth.Identity), auth.Passphrase, string(auth.KnownHosts), p.URL, p.Username, p.Password, string(t),
+		app.ID, app.InstallationID, app.Owner, string(app.PrivateKey), app.APIURL,
 	} {
 		_, _ = fmt.Fprintf(mac, "%d:", len(part))
 		_, _ = io.WriteString(mac, part)

@@ -36,15 +36,16 @@ type gitProgram struct {
 	endpoint endpoint
 	auth     Auth
 	proxy    Proxy
+	login    loginFunc
 	ssh      *sshDialer // explains why ssh failed
 }
 
-func newGitProgram(e endpoint, auth Auth, p Proxy) (*gitProgram, error) {
+func newGitProgram(e endpoint, auth Auth, p Proxy, login loginFunc) (*gitProgram, error) {
 	program, err := exec.LookPath("git")
 	if err != nil {
 		return nil, invalidf("Options.Transport %q wants the program git: %v", TransportGit, err)
 	}
-	b := &gitProgram{program: program, endpoint: e, auth: auth, proxy: p}
+	b := &gitProgram{program: program, endpoint: e, auth: auth, proxy: p, login: login}
 	if p.URL != "" {
 		if _, err := p.parse(); err != nil {
 			return nil, err
@@ -68,7 +69,11 @@ func (b *gitProgram) close() {}
 // run runs git with the configuration in the environment, where no other user
 // sees it, and nothing else. The folder private is for files with secrets.
 func (b *gitProgram) run(ctx context.Context, dir, private string, args ...string) ([]byte, error) {
-	env, err := b.environment(private)
+	auth, err := b.login(ctx)
+	if err != nil {
+		return nil, err
+	}
+	env, err := b.environment(auth, private)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 
 // environment is all that git gets: no configuration of the machine or the
 // user, no prompts, no agent, three protocols.
-func (b *gitProgram) environment(private string) ([]string, error) {
+func (b *gitProgram) environment(auth Auth, private string) ([]string, error) {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + private, "XDG_CONFIG_HOME=" + private, "LC_ALL=C",
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_ATTR_NOSYSTEM=1",
@@ -34,7 +34,7 @@ func (b *gitProgram) environment(private string) ([]string, error) {
 		}
 		env = append(env, "GIT_SSH_COMMAND="+command, "GIT_SSH_VARIANT=ssh")
 	} else {
-		more, err := b.httpConfig(private)
+		more, err := b.httpConfig(auth, private)
 		if err != nil {
 			return nil, err
 		}
@@ -60,10 +60,10 @@ func proxyEnvironment() []string {
 	return out
 }
 
-func (b *gitProgram) httpConfig(private string) ([][2]string, error) {
+func (b *gitProgram) httpConfig(auth Auth, private string) ([][2]string, error) {
 	var config [][2]string
 	header := ""
-	switch a := b.auth; {
+	switch a := auth; {
 	case a.BearerToken != "":
 		header = "Bearer " + a.BearerToken
 	case a.Username != "" || a.Password != "":
@@ -74,11 +74,11 @@ func (b *gitProgram) httpConfig(private string) ([][2]string, error) {
 		config = append(config, [2]string{"http.extraHeader", "Authorization: " + header}, [2]string{"http.followRedirects", "false"})
 	}
 	files := map[string][]byte{}
-	if len(b.auth.CA) > 0 {
-		files["http.sslCAInfo"] = append(append(systemCertificates(), '\n'), b.auth.CA...)
+	if len(auth.CA) > 0 {
+		files["http.sslCAInfo"] = append(append(systemCertificates(), '\n'), auth.CA...)
 	}
-	if len(b.auth.ClientCert) > 0 {
-		files["http.sslCert"], files["http.sslKey"] = b.auth.ClientCert, b.auth.ClientKey
+	if len(auth.ClientCert) > 0 {
+		files["http.sslCert"], files["http.sslKey"] = auth.ClientCert, auth.ClientKey
 	}
 	for key, data := range files {
 		name := filepath.Join(private, strings.TrimPrefix(key, "http."))

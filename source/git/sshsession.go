@@ -14,6 +14,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/gitopskit/gitopskit/internal/httpclient"
 	"github.com/gitopskit/gitopskit/source"
 )
 
@@ -61,7 +62,7 @@ func (s *sshSession) AdvertisedReferencesContext(ctx context.Context) (*packp.Ad
 		return s.adv, nil
 	}
 	adv := packp.NewAdvRefs()
-	err := adv.Decode(&limitBody{s.out, maxListing})
+	err := adv.Decode(httpclient.LimitReader(s.out, maxListing))
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)

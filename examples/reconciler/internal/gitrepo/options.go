@@ -2,6 +2,7 @@ package gitrepo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -41,6 +42,9 @@ func (r *Reconciler) options(ctx context.Context, repo *api.GitRepository) (git.
 		}
 		opts.Auth = git.AuthFromSecret(data)
 	}
+	if err := checkProvider(repo, opts.Auth); err != nil {
+		return opts, err
+	}
 	if v := repo.Spec.Verification; v != nil {
 		verify, err := r.verify(ctx, repo.Namespace, v)
 		if err != nil {
@@ -56,6 +60,21 @@ func (r *Reconciler) options(ctx context.Context, repo *api.GitRepository) (git.
 		opts.Proxy = git.Proxy{URL: string(data["address"]), Username: string(data["username"]), Password: string(data["password"])}
 	}
 	return opts, nil
+}
+
+// checkProvider holds provider and Secret to each other, as Flux does: a GitHub
+// App is used if, and only if, spec.provider says so.
+func checkProvider(repo *api.GitRepository, auth git.Auth) error {
+	app := auth.GitHubApp != nil
+	switch wanted := repo.Spec.Provider == sourcev1.GitProviderGitHub; {
+	case wanted && !app:
+		return &stalledError{reason: sourcev1.InvalidProviderConfigurationReason, err: errors.New(
+			"spec.provider is github: spec.secretRef must name a Secret with githubAppID, githubAppPrivateKey and the installation")}
+	case app && !wanted:
+		return &stalledError{reason: sourcev1.InvalidProviderConfigurationReason, err: errors.New(
+			"the Secret of spec.secretRef holds a GitHub App: set spec.provider to github")}
+	}
+	return nil
 }
 
 // listingAge is how old a listing of references may be, so that repositories

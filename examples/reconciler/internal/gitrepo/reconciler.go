@@ -153,7 +153,7 @@ func reasonOf(err error) string {
 // already is not fetched again, unless there is more to it than the revision:
 // keys and included artifacts change on their own.
 func (r *Reconciler) fetch(ctx context.Context, repo *api.GitRepository) (*source.Artifact, error) {
-	if p := repo.Spec.Provider; p != "" && p != sourcev1.GitProviderGeneric {
+	if p := repo.Spec.Provider; p != "" && p != sourcev1.GitProviderGeneric && p != sourcev1.GitProviderGitHub {
 		return nil, &stalledError{reason: "Unsupported", err: fmt.Errorf("spec.provider %q is not supported by this version of the reconciler: use a Secret", p)}
 	}
 	opts, err := r.options(ctx, repo)
