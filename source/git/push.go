@@ -1,6 +1,7 @@
 package git
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -64,7 +65,8 @@ type PushOptions struct {
 	// does; what comes before the colon must be HEAD or the source's branch.
 	RefSpec string
 	// Force starts from the source's reference even if Branch exists, and
-	// overwrites it.
+	// overwrites it. Nothing is pushed if the branch already is that one
+	// change on top of that reference.
 	Force bool
 	// Options are sent to the server (git push -o key=value).
 	Options map[string]string
@@ -227,6 +229,9 @@ func (p *push) try(ctx context.Context) (done Pushed, outrun bool, err error) {
 	if e == nil {
 		return Pushed{Revision: base.revision()}, false, nil
 	}
+	if there, ok := p.alreadyThere(ctx, l, e); ok {
+		return Pushed{Revision: picked{name: p.shortTarget(), commit: there}.revision()}, false, nil
+	}
 	if err := p.send(ctx, l, base.commit, e); err != nil {
 		return Pushed{}, p.moved(ctx, l), err
 	}
@@ -237,6 +242,31 @@ func (p *push) try(ctx context.Context) (done Pushed, outrun bool, err error) {
 		s.log.Warn("pushed commit was not kept", "url", s.endpoint.url, "cause", err)
 	}
 	return done, false, nil
+}
+
+// alreadyThere returns the commit of the branch that would be overwritten if it
+// has the tree and the parent of the new one, which then differs in its date
+// alone.
+func (p *push) alreadyThere(ctx context.Context, l *listing, e *edited) (oid, bool) {
+	r, exists := l.refs[p.branch]
+	if !p.opts.Force || !exists || len(p.targets) != 1 {
+		return "", false
+	}
+	tip := r.commit()
+	o, err := p.source.mirror.bring(ctx, want{commit: tip, ref: p.branch})
+	if err != nil {
+		return "", false // pushing will tell
+	}
+	old, err := o.commit(tip)
+	if err != nil {
+		return "", false
+	}
+	treeAndParents := func(raw []byte) []byte {
+		before, _, _ := bytes.Cut(raw, []byte("\nauthor "))
+		return before
+	}
+	made := e.objects[len(e.objects)-1].data
+	return tip, bytes.Equal(treeAndParents(old.raw), treeAndParents(made))
 }
 
 func (p *push) shortTarget() string {

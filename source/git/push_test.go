@@ -219,6 +219,15 @@ func testPushToOtherReferences(t *testing.T) {
 	if parent := repo.Git("rev-parse", forced.Revision.Hash()+"^"); parent != first {
 		t.Error("Force did not start from the source's reference")
 	}
+	same := pushAll(t, s, setting(map[string]string{"a": "4"}), git.PushOptions{Branch: "image-updates", Force: true})
+	if same.Changed || same.Revision != forced.Revision || repo.Git("rev-parse", "image-updates") != forced.Revision.Hash() {
+		t.Errorf("the same change was forced again: %+v", same)
+	}
+	repo.Branch("image-updates")
+	repo.Commit(map[string]string{"b": "by another"})
+	if over := pushAll(t, s, setting(map[string]string{"a": "4"}), git.PushOptions{Branch: "image-updates", Force: true}); !over.Changed {
+		t.Error("Force left what another pushed on top")
+	}
 	_, err := s.Push(t.Context(), setting(map[string]string{"a": "5"}), git.PushOptions{Author: bot, RefSpec: "HEAD:refs/heads/copy"})
 	wantError(t, err, git.ErrRejected, "leading +")
 	pushAll(t, s, setting(map[string]string{"a": "5"}), git.PushOptions{RefSpec: "+HEAD:refs/heads/copy"})
