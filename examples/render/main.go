@@ -1,7 +1,7 @@
 // Command render prints the objects that a folder, a file or a chart means, or
 // how they changed since a revision.
 //
-//	render DIR|FILE|CHART [--values F] [--set k=v] [--substitute k=v] [--decrypt KEYFILE] [--since REV]
+//	render DIR|FILE|CHART [--values F] [--set k=v] [--substitute k=v] [--decrypt KEYFILE] [--remote HOST] [--since REV]
 package main
 
 import (
@@ -22,6 +22,7 @@ import (
 
 type options struct {
 	values, set, substitute list
+	remote                  list
 	decrypt, since          string
 	name, namespace         string
 }
@@ -48,6 +49,7 @@ func run(ctx context.Context, args []string, out interface{ WriteString(string) 
 	f.Var(&o.set, "set", "a `path=value` for a chart (may be repeated)")
 	f.Var(&o.substitute, "substitute", "a `name=value` to substitute in a folder's objects (may be repeated)")
 	f.StringVar(&o.decrypt, "decrypt", "", "a `file` with age identities or a PGP key, for what SOPS encrypted")
+	f.Var(&o.remote, "remote", "a `host[/path]` that kustomizations may name repositories of (may be repeated)")
 	f.StringVar(&o.since, "since", "", "print the difference to this Git `revision` instead")
 	f.StringVar(&o.name, "release", "release", "the `name` of the release of a chart")
 	f.StringVar(&o.namespace, "namespace", "", "the target `namespace`")

@@ -1,17 +1,23 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"filippo.io/age"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gitopskit/gitopskit/internal/gitserver"
 	"github.com/gitopskit/gitopskit/internal/parts"
+	"github.com/gitopskit/gitopskit/render/kustomize"
 	"github.com/gitopskit/gitopskit/render/sops"
+	"github.com/gitopskit/gitopskit/source"
+	"github.com/gitopskit/gitopskit/source/git"
 )
 
 func write(t *testing.T, dir string, files map[string]string) {
@@ -93,6 +99,53 @@ func TestSinceARevision(t *testing.T) {
 	write(t, dir, map[string]string{"app/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: new}\n"})
 	if got := out(t, filepath.Join(dir, "app"), "--since", "HEAD"); !strings.Contains(got, "-  k: old\n+  k: new\n") {
 		t.Errorf("got\n%s", got)
+	}
+}
+
+// TestRemoteBase fetches a base from a Git server, by each way to name a
+// revision, and from no server that was not allowed.
+func TestRemoteBase(t *testing.T) {
+	server := gitserver.New(t, gitserver.Options{})
+	repo := server.Repo("org/base")
+	base := func(v string) map[string]string {
+		return map[string]string{
+			"deploy/kustomization.yaml": "resources: [../lib]\n", "lib/kustomization.yaml": "resources: [a.yaml]\n",
+			"lib/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: " + v + "}\n",
+		}
+	}
+	first := repo.Commit(base("one"))
+	repo.Tag("v1")
+	repo.Commit(base("two"))
+	repo.Branch("next")
+	repo.Commit(base("three"))
+	mirrors, err := git.OpenMirrors(t.TempDir(), git.MirrorOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mirrors.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	for ref, want := range map[string]string{"": "three", "?ref=v1": "one", "?ref=next": "three", "?ref=" + first: "one", "?ref=refs/tags/v1": "one", "?ref=none": ""} {
+		r := remotes([]string{host + "/org"}, mirrors)
+		r.AllowHTTP = true // the test's server is on this machine
+		objects, err := kustomize.Build(t.Context(), fstest.MapFS{
+			"kustomization.yaml": {Data: []byte("resources:\n- " + repo.URL() + "//deploy" + ref + "\nnamePrefix: x-\n")},
+		}, ".", kustomize.Options{Remote: r})
+		if want == "" {
+			if !errors.Is(err, source.ErrNotFound) {
+				t.Errorf("%s: %v", ref, err)
+			}
+			continue
+		}
+		if err != nil || len(objects) != 1 || objects[0].GetName() != "x-a" || objects[0].Object["data"].(map[string]any)["k"] != want {
+			t.Errorf("%s: %v, %v", ref, objects, err)
+		}
+	}
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"app/kustomization.yaml": "resources:\n- https://" + host + "/org/base.git//deploy\n"})
+	for _, args := range [][]string{{}, {"--remote", "example.com"}} {
+		if err := run(t.Context(), append([]string{filepath.Join(dir, "app")}, args...), &strings.Builder{}); !errors.Is(err, kustomize.ErrRemote) {
+			t.Errorf("%v: %v", args, err)
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/gitopskit/gitopskit/render/helm"
 	"github.com/gitopskit/gitopskit/render/kustomize"
 	"github.com/gitopskit/gitopskit/render/sops"
+	"github.com/gitopskit/gitopskit/source/git"
 )
 
 func folder(ctx context.Context, fsys fs.FS, name string, o options) ([]*unstructured.Unstructured, error) {
@@ -39,6 +40,20 @@ func folder(ctx context.Context, fsys fs.FS, name string, o options) ([]*unstruc
 			return nil, err
 		}
 	}
+	if len(o.remote) == 0 {
+		return kustomize.Build(ctx, fsys, name, k)
+	}
+	dir, err := os.MkdirTemp("", "render-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	mirrors, err := git.OpenMirrors(dir, git.MirrorOptions{})
+	if err != nil {
+		return nil, err
+	}
+	defer mirrors.Close() //nolint:errcheck // the folder goes anyway
+	k.Remote = remotes(o.remote, mirrors)
 	return kustomize.Build(ctx, fsys, name, k)
 }
 

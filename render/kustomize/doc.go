@@ -29,7 +29,7 @@
 //     symbolic links that lead out of it fail; links inside it work where the
 //     fs.FS is an fs.ReadLinkFS, as that of os.DirFS is, and fail elsewhere.
 //   - Nothing is fetched and nothing run: plugins and Helm inflation fail, URLs
-//     fail unless Options.Remote fetches them.
+//     fail unless Options.Remote fetches them; Remotes does so by a list of hosts.
 //   - Builds run in parallel. The OpenAPI schema, which the kustomize library
 //     keeps for the process, is shared by all builds but those that bring their
 //     own, which have it alone, add to it, and leave none of it to the next. (The
