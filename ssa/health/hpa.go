@@ -10,9 +10,10 @@ import (
 // hopelessHPA are reasons that only a change of the autoscaler's spec removes.
 var hopelessHPA = []string{"InvalidSelector", "InvalidMetricSourceType", "AmbiguousSelector"}
 
-// readHPA takes a HorizontalPodAutoscaler for ready when it can scale. One whose
-// target is scaled to nothing does what it should, and one whose metrics are
-// missing waits for them.
+// readHPA takes a HorizontalPodAutoscaler for ready unless it says that it can't
+// do its work: that its controller looks at it only every 15 s, and that there
+// are no metrics for it, at first or at all, is nothing to wait for. The
+// workload that it scales is judged by itself.
 func readHPA(obj *unstructured.Unstructured) Report {
 	if stale(obj) {
 		return Report{InProgress, notSeen}
@@ -20,18 +21,17 @@ func readHPA(obj *unstructured.Unstructured) Report {
 	if obj.GroupVersionKind().Version == "v1" {
 		obj = withConditions(obj)
 	}
-	able, reason, message := condition(obj, "AbleToScale")
-	if able != "True" {
+	if able, reason, message := condition(obj, "AbleToScale"); able == "False" {
 		return waiting(reason, message, notSeen)
 	}
 	active, reason, message := condition(obj, "ScalingActive")
 	switch {
-	case active == "True", reason == "ScalingDisabled":
-		return Report{Status: Current}
 	case slices.Contains(hopelessHPA, reason):
 		return Report{Failed, reasoned(reason, message)}
+	case active == "False":
+		return Report{Current, reasoned(reason, message)}
 	}
-	return waiting(reason, message, "it has not computed a scale yet")
+	return Report{Status: Current}
 }
 
 // withConditions returns an autoscaler as version 2 has it: version 1 has no
