@@ -144,3 +144,36 @@ func TestIgnoredFieldsAreLeftToOthers(t *testing.T) {
 		t.Errorf("replicas are %d, and the autoscaler wanted 5: %v", n, s.get(deployments, "web").GetManagedFields())
 	}
 }
+
+func TestHealthAndDependenciesByExpression(t *testing.T) {
+	s := newStage(t)
+	repo := gitserver.New(t, gitserver.Options{}).Repo("app")
+	head := repo.Commit(map[string]string{"deploy/settings.yaml": configMap})
+	s.start()
+	s.source(repo, "./deploy", "timeout: 5m", "wait: true", "healthCheckExprs: [{apiVersion: v1, kind: ConfigMap, current: 'data.color =='}]")
+	s.fails(kustomizations, "app", "InvalidCELExpression", "healthCheckExprs", "ConfigMap", "Syntax error")
+	s.patch(kustomizations, "app", `{"spec":{"healthCheckExprs":[{"apiVersion":"v1","kind":"ConfigMap","current":"metadata.?annotations.reviewed.orValue('no') == 'yes'"}]}}`)
+	s.eventually("its health is waited for", func() bool {
+		_, reason, _ := s.ready(kustomizations, "app")
+		return reason == "Progressing"
+	})
+	s.apply(`
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: next, namespace: $NS}
+spec:
+  interval: 1h
+  prune: true
+  path: ./deploy
+  namePrefix: next-
+  targetNamespace: $NS
+  dependsOn: [{name: app, readyExpr: "dep.metadata.labels['stage'] == self.metadata.namespace"}]
+  sourceRef: {kind: GitRepository, name: app}`)
+	s.fails(kustomizations, "next", "DependencyNotReady", "readyExpr can't be evaluated", "labels")
+	s.patch(kustomizations, "app", fmt.Sprintf(`{"metadata":{"labels":{"stage":%q}}}`, s.ns))
+	s.poke(kustomizations, "next")
+	s.eventually("the dependent is applied", func() bool { return s.get(configMaps, "next-settings") != nil })
+
+	s.patch(configMaps, "settings", `{"metadata":{"annotations":{"reviewed":"yes"}}}`)
+	s.isReady(head)
+}

@@ -108,7 +108,6 @@ spec: {interval: 1h, prune: true, path: ./base, targetNamespace: $NS, sourceRef:
 }
 
 func TestUnhealthyIsReportedDownToThePodAndAFixEndsTheWait(t *testing.T) {
-	t.Parallel() // it waits for a time-out of half a minute
 	s := newStage(t)
 	repo := gitserver.New(t, gitserver.Options{}).Repo("app")
 	unschedulable := strings.Replace(webApp, "    spec:\n", "    spec:\n      nodeSelector: {no: such-node}\n", 1)
@@ -156,7 +155,6 @@ spec: {interval: 1h, prune: true, path: ./other, targetNamespace: $NS, sourceRef
 }
 
 func TestHealthChecksWaitForWhatTheyName(t *testing.T) {
-	t.Parallel() // it waits for a time-out of half a minute
 	s := newStage(t)
 	repo := gitserver.New(t, gitserver.Options{}).Repo("app")
 	commit := repo.Commit(map[string]string{"deploy/web.yaml": webApp})

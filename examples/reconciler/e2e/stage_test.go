@@ -52,8 +52,11 @@ type stage struct {
 	log     *logBuffer
 }
 
+// newStage lets the test run beside others: each has its namespace, storage and
+// process.
 func newStage(t *testing.T) *stage {
 	t.Helper()
+	t.Parallel()
 	c := testcluster.Shared(t)
 	cfg := c.RESTConfig()
 	installDefinitions(t, cfg)

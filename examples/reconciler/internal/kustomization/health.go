@@ -16,6 +16,7 @@ import (
 	"github.com/gitopskit/gitopskit/inventory"
 	"github.com/gitopskit/gitopskit/ssa"
 	"github.com/gitopskit/gitopskit/ssa/health"
+	"github.com/gitopskit/gitopskit/ssa/health/celreader"
 )
 
 // waits are the health waits that go on in the background, so that no worker
@@ -118,6 +119,10 @@ func (u *run) health(applier *ssa.Applier, objects []*unstructured.Unstructured)
 	if err != nil {
 		return err
 	}
+	read, err := reader(u.ks)
+	if err != nil {
+		return err
+	}
 	key := waitKey{generation: u.ks.Generation, revision: u.revision}
 	changed := u.result.Changed()
 	if !changed {
@@ -134,7 +139,7 @@ func (u *run) health(applier *ssa.Applier, objects []*unstructured.Unstructured)
 	u.waiting = true
 	all := u.ks.Spec.Wait
 	u.r.waits.start(name, key, changed, func(ctx context.Context) error {
-		_, err := applier.Wait(ctx, targets, health.WaitOptions{Timeout: limit, ReadAll: !all})
+		_, err := applier.Wait(ctx, targets, health.WaitOptions{Timeout: limit, ReadAll: !all, Read: read})
 		return err
 	}, func() { u.r.queue.add(name) })
 	return nil
@@ -162,6 +167,23 @@ func (u *run) healthTargets() ([]inventory.Entry, error) {
 		return out, nil
 	}
 	return checks(u.ks)
+}
+
+// reader returns what tells the health of objects by the expressions of
+// spec.healthCheckExprs; nil if there are none.
+func reader(ks *api.Kustomization) (health.Reader, error) {
+	if len(ks.Spec.HealthCheckExprs) == 0 {
+		return nil, nil
+	}
+	var kinds []celreader.Expressions
+	for _, e := range ks.Spec.HealthCheckExprs {
+		kinds = append(kinds, celreader.Expressions{APIVersion: e.APIVersion, Kind: e.Kind, Current: e.Current, InProgress: e.InProgress, Failed: e.Failed})
+	}
+	read, err := celreader.Compile(kinds...)
+	if err != nil {
+		return nil, &failure{reason: meta.InvalidCELExpressionReason, stalled: true, err: fmt.Errorf("spec.healthCheckExprs: %w", err)}
+	}
+	return read, nil
 }
 
 func checks(ks *api.Kustomization) ([]inventory.Entry, error) {

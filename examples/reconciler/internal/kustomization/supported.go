@@ -22,15 +22,8 @@ func checkSupported(ks *api.Kustomization) error {
 		return unsupported("decryption.provider " + ks.Spec.Decryption.Provider)
 	case ks.Spec.Decryption != nil && ks.Spec.Decryption.ServiceAccountName != "":
 		return unsupported("decryption.serviceAccountName")
-	case len(ks.Spec.HealthCheckExprs) > 0:
-		return unsupported("healthCheckExprs")
 	case ks.Spec.SourceRef.Kind != sourcev1.GitRepositoryKind:
 		return unsupported("sourceRef.kind " + ks.Spec.SourceRef.Kind)
-	}
-	for i, d := range ks.Spec.DependsOn {
-		if d.ReadyExpr != "" {
-			return unsupported(fmt.Sprintf("dependsOn[%d].readyExpr", i))
-		}
 	}
 	return nil
 }
