@@ -85,9 +85,13 @@ func extractInto(ctx context.Context, r io.Reader, dir string, limits Limits, op
 		kinds: map[string]byte{}, links: map[string]string{},
 	}
 	if opts.Digests {
-		x.stats.Digests = map[string]string{}
+		x.digester = newDigester()
 	}
-	if err := eachEntry(ctx, r, limits, x.entry); err != nil {
+	err = eachEntry(ctx, r, limits, x.entry)
+	if x.digester != nil {
+		x.stats.Digests = x.digester.close()
+	}
+	if err != nil {
 		return Stats{}, err
 	}
 	if err := x.checkLinks(); err != nil {

@@ -2,11 +2,8 @@ package archive
 
 import (
 	"archive/tar"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -25,6 +22,7 @@ type extractor struct {
 	links        map[string]string // targets of symbolic links
 	stats        Stats
 	buf          []byte
+	digester     *digester // nil if nobody asks for digests
 }
 
 func (x *extractor) entry(hdr *tar.Header, r io.Reader) error {
@@ -114,13 +112,12 @@ func (x *extractor) file(name string, hdr *tar.Header, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	var w io.Writer = f
-	var h hash.Hash
-	if x.stats.Digests != nil {
-		h = sha256.New()
-		w = io.MultiWriter(f, h)
+	var n int64
+	if x.digester != nil {
+		n, err = x.digester.copy(f, r, name)
+	} else {
+		n, err = io.CopyBuffer(struct{ io.Writer }{f}, struct{ io.Reader }{r}, x.buffer())
 	}
-	n, err := io.CopyBuffer(w, struct{ io.Reader }{r}, x.buffer())
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
@@ -134,9 +131,6 @@ func (x *extractor) file(name string, hdr *tar.Header, r io.Reader) error {
 	x.kinds[name] = tar.TypeReg
 	x.stats.Files++
 	x.stats.Bytes += n
-	if h != nil {
-		x.stats.Digests[name] = "sha256:" + hex.EncodeToString(h.Sum(nil))
-	}
 	return nil
 }
 

@@ -6,9 +6,11 @@ import "io"
 // worked on: receiving and checking a layer go on beside unpacking it.
 type aheadReader struct {
 	chunks chan chunk
+	free   chan []byte // buffers that were read
 	stop   chan struct{}
 	ended  chan struct{}
 	cur    chunk
+	rest   []byte // of cur
 }
 
 type chunk struct {
@@ -22,11 +24,11 @@ const (
 )
 
 func readAhead(r io.Reader) *aheadReader {
-	a := &aheadReader{chunks: make(chan chunk, aheadDepth), stop: make(chan struct{}), ended: make(chan struct{})}
+	a := &aheadReader{chunks: make(chan chunk, aheadDepth), free: make(chan []byte, aheadDepth), stop: make(chan struct{}), ended: make(chan struct{})}
 	go func() {
 		defer close(a.ended)
 		for {
-			buf := make([]byte, aheadChunk)
+			buf := a.buffer()
 			n, err := fill(r, buf)
 			select {
 			case a.chunks <- chunk{buf[:n], err}:
@@ -39,6 +41,16 @@ func readAhead(r io.Reader) *aheadReader {
 		}
 	}()
 	return a
+}
+
+// buffer returns one that was read, or a new one.
+func (a *aheadReader) buffer() []byte {
+	select {
+	case buf := <-a.free:
+		return buf
+	default:
+		return make([]byte, aheadChunk)
+	}
 }
 
 // fill reads until buf is full or the reader ends, and returns the reader's own
@@ -54,14 +66,21 @@ func fill(r io.Reader, buf []byte) (n int, err error) {
 
 // Read implements io.Reader.
 func (a *aheadReader) Read(p []byte) (int, error) {
-	for len(a.cur.data) == 0 {
+	for len(a.rest) == 0 {
 		if a.cur.err != nil {
 			return 0, a.cur.err
 		}
+		if a.cur.data != nil {
+			select {
+			case a.free <- a.cur.data[:cap(a.cur.data)]:
+			default:
+			}
+		}
 		a.cur = <-a.chunks
+		a.rest = a.cur.data
 	}
-	n := copy(p, a.cur.data)
-	a.cur.data = a.cur.data[n:]
+	n := copy(p, a.rest)
+	a.rest = a.rest[n:]
 	return n, nil
 }
 
