@@ -124,15 +124,18 @@ func BenchmarkGit(b *testing.B) {
 	b.Run("outside-path", func(b *testing.B) { outsidePath(b, repo) })
 }
 
+// freshClone is the peer's way.
+const freshClone = "fluxcd/pkg/git/gogit: fresh shallow clone"
+
 func oneFileChanged(b *testing.B, repo *gitserver.Repo) {
-	compare(b, func(b *testing.B) {
+	compare(b, manyFiles, freshClone, func(b *testing.B) {
 		for b.Loop() {
 			change(b, repo, fileName(7))
 			if _, err := os.ReadFile(clone(b, repo) + "/" + fileName(7)); err != nil {
 				b.Fatal(err)
 			}
 		}
-	}, func(b *testing.B) {
+	}, func(b *testing.B) int {
 		s := openGit(b, repo, git.Options{})
 		take(b, s)
 		for b.Loop() {
@@ -141,11 +144,12 @@ func oneFileChanged(b *testing.B, repo *gitserver.Repo) {
 				b.Fatal(err)
 			}
 		}
+		return -1
 	})
 }
 
 func oneFileChangedArchive(b *testing.B, repo *gitserver.Repo) {
-	compare(b, func(b *testing.B) {
+	compare(b, manyFiles, freshClone+" and archive", func(b *testing.B) {
 		for b.Loop() {
 			change(b, repo, fileName(8))
 			dir := clone(b, repo)
@@ -156,13 +160,14 @@ func oneFileChangedArchive(b *testing.B, repo *gitserver.Repo) {
 				b.Fatal(err)
 			}
 		}
-	}, func(b *testing.B) {
+	}, func(b *testing.B) int {
 		s := openGit(b, repo, git.Options{})
 		archive(b, take(b, s))
 		for b.Loop() {
 			change(b, repo, fileName(8))
 			archive(b, take(b, s))
 		}
+		return -1
 	})
 }
 
@@ -202,6 +207,7 @@ func unchanged(b *testing.B, srv *gitserver.Server, repo *gitserver.Repo) {
 		wg.Wait()
 	}
 	b.ReportMetric(float64(len(srv.Requests())), "requests")
+	line{Name: caseName(b), N: len(all), Ours: perOp(b), Unit: "s", Requests: len(srv.Requests())}.print()
 }
 
 func pinned(b *testing.B, srv *gitserver.Server, repo *gitserver.Repo) {
@@ -212,6 +218,7 @@ func pinned(b *testing.B, srv *gitserver.Server, repo *gitserver.Repo) {
 		take(b, s)
 	}
 	b.ReportMetric(float64(len(srv.Requests())), "requests")
+	line{Name: caseName(b), N: manyFiles, Ours: perOp(b), Unit: "s", Requests: len(srv.Requests())}.print()
 }
 
 func outsidePath(b *testing.B, repo *gitserver.Repo) {
@@ -223,4 +230,5 @@ func outsidePath(b *testing.B, repo *gitserver.Repo) {
 			b.Fatal("a change outside the path made a new artifact")
 		}
 	}
+	line{Name: caseName(b), N: manyFiles, Ours: perOp(b), Unit: "s", Requests: -1}.print()
 }

@@ -37,7 +37,7 @@ func BenchmarkHelmRepo(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Run("index", func(b *testing.B) {
-		compare(b, func(b *testing.B) {
+		compare(b, 30<<20, "Helm: repo.LoadIndexFile", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				index, err := repo.LoadIndexFile(file)
@@ -48,7 +48,7 @@ func BenchmarkHelmRepo(b *testing.B) {
 					b.Fatal(v, err)
 				}
 			}
-		}, func(b *testing.B) {
+		}, func(b *testing.B) int {
 			b.ReportAllocs()
 			for b.Loop() {
 				f, err := os.Open(file)
@@ -61,6 +61,7 @@ func BenchmarkHelmRepo(b *testing.B) {
 					b.Fatal(len(all), err)
 				}
 			}
+			return -1
 		})
 	})
 }
