@@ -35,6 +35,15 @@ type SSH struct {
 
 	mu       sync.Mutex
 	sessions int
+	programs string // folder that commands are looked for first
+}
+
+// Program puts a script where the commands of clients are looked for first.
+func (s *SSH) Program(t testing.TB, name, script string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(s.programs, name), []byte(script), 0o700); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
 }
 
 // URL is where a repository is reached.
@@ -96,6 +105,7 @@ func (s *Server) SSH(keys ...ssh.PublicKey) *SSH {
 	write(t, filepath.Join(dir, "host_key"), hostPrivate)
 	write(t, filepath.Join(dir, "authorized_keys"), authorized)
 	port := freePort(t)
+	programs := t.TempDir()
 	write(t, filepath.Join(dir, "config"), fmt.Appendf(nil, `
 ListenAddress 127.0.0.1:%s
 HostKey %s/host_key
@@ -107,9 +117,10 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin yes
 LogLevel VERBOSE
-`, port, dir, dir))
+SetEnv PATH=%s:%s
+`, port, dir, dir, programs, os.Getenv("PATH")))
 	out := &SSH{
-		Addr: "127.0.0.1:" + port, User: me.Username, Identity: identity, HostKey: hostKey,
+		Addr: "127.0.0.1:" + port, User: me.Username, Identity: identity, HostKey: hostKey, programs: programs,
 		KnownHosts: fmt.Appendf(nil, "[127.0.0.1]:%s %s", port, ssh.MarshalAuthorizedKey(hostKey)),
 	}
 	out.start(t, exec.Command(sshd, "-D", "-e", "-f", filepath.Join(dir, "config"))) //nolint:noctx // ended by Cleanup

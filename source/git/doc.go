@@ -47,6 +47,7 @@
 //
 // The default transport speaks version 0 of Git's protocol, which some servers
 // serve badly (Azure DevOps, AWS CodeCommit), and knows no SHA-256 repositories:
-// set Options.Transport to TransportGit for those. Files in LFS stay pointers.
+// set Options.Transport to TransportGit for those. Files in LFS stay pointers
+// unless Options.LFS is set; Push sees and writes pointers.
 // Pushing to SHA-256 repositories is not supported.
 package git

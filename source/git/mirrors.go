@@ -25,6 +25,9 @@ type MirrorOptions struct {
 	// mirror keeps, so that an archive of which little changed is made
 	// quickly. Zero means 1 GiB, negative keeps none.
 	MaxArchiveCache int64
+	// MaxLFS is how many bytes of files in LFS are kept for each server and
+	// credential. Zero means 20 GiB.
+	MaxLFS int64
 	// MaxPacks is how many packs a mirror may have before it is made anew
 	// with what is needed. Zero means 50.
 	MaxPacks int
@@ -34,6 +37,7 @@ const (
 	defaultMaxPack  = 8 << 30
 	defaultMaxCache = 1 << 30
 	defaultMaxPacks = 50
+	defaultKeepLFS  = 20 << 30
 )
 
 // Mirrors keeps one bare mirror per repository and credential in a folder, and
@@ -50,6 +54,7 @@ type Mirrors struct {
 	mu   sync.Mutex
 	open map[string]*mirror
 	apps map[string]*appTokens // by app, trust and proxy
+	lfs  map[string]*lfsServer
 }
 
 // OpenMirrors opens the folder dir, which is made if it does not exist, and
@@ -64,6 +69,9 @@ func OpenMirrors(dir string, opts MirrorOptions) (*Mirrors, error) {
 	if opts.MaxArchiveCache == 0 {
 		opts.MaxArchiveCache = defaultMaxCache
 	}
+	if opts.MaxLFS == 0 {
+		opts.MaxLFS = defaultKeepLFS
+	}
 	if opts.MaxPacks == 0 {
 		opts.MaxPacks = defaultMaxPacks
 	}
@@ -74,7 +82,7 @@ func OpenMirrors(dir string, opts MirrorOptions) (*Mirrors, error) {
 	if err != nil {
 		return nil, &source.Error{Op: "open mirrors", Ref: dir, Err: err}
 	}
-	return &Mirrors{dir: dir, key: key, opts: opts, open: map[string]*mirror{}, apps: map[string]*appTokens{}}, nil
+	return &Mirrors{dir: dir, key: key, opts: opts, open: map[string]*mirror{}, apps: map[string]*appTokens{}, lfs: map[string]*lfsServer{}}, nil
 }
 
 // mirrorKey returns the secret that mirror names are made with, so that they
@@ -121,6 +129,9 @@ func (m *Mirrors) Close() error {
 	for _, mi := range m.open {
 		mi.remote.close()
 	}
+	for _, l := range m.lfs {
+		l.client.CloseIdleConnections()
+	}
 	return nil
 }
 
@@ -147,17 +158,11 @@ func (m *Mirrors) mirror(e endpoint, auth Auth, p Proxy, t Transport) (*mirror, 
 
 // remote returns what speaks to the server. The caller holds the mutex.
 func (m *Mirrors) remote(e endpoint, auth Auth, p Proxy, t Transport) (remote, error) {
-	login := func(context.Context) (Auth, error) { return auth, nil }
-	var tokens *appTokens
-	if auth.GitHubApp != nil && e.scheme != "ssh" {
-		var err error
-		if tokens, err = m.appTokens(auth, p); err != nil {
-			return nil, err
-		}
-		login = tokens.login(auth)
+	login, tokens, err := m.login(auth, p)
+	if err != nil {
+		return nil, err
 	}
 	var r remote
-	var err error
 	switch {
 	case t == TransportGit:
 		r, err = newGitProgram(e, auth, p, login)
@@ -168,10 +173,23 @@ func (m *Mirrors) remote(e endpoint, auth Auth, p Proxy, t Transport) (remote, e
 	default:
 		r, err = newHTTP(e, auth, p, login)
 	}
-	if err == nil && tokens != nil {
+	if err == nil && tokens != nil && e.scheme != "ssh" {
 		r = &appRemote{r, tokens}
 	}
 	return r, err
+}
+
+// login returns what gives credentials now, and the app's tokens if there is an
+// app. The caller holds the mutex.
+func (m *Mirrors) login(auth Auth, p Proxy) (loginFunc, *appTokens, error) {
+	if auth.GitHubApp == nil {
+		return func(context.Context) (Auth, error) { return auth, nil }, nil, nil
+	}
+	tokens, err := m.appTokens(auth, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	return tokens.login(auth), tokens, nil
 }
 
 // appTokens returns the tokens that all repositories of an app share.

@@ -41,6 +41,10 @@ type Options struct {
 	// host or host:port as the URL has it.
 	SubmoduleAuth map[string]Auth
 
+	// LFS puts the files that Git LFS keeps apart in place of their pointers;
+	// nil leaves the pointers.
+	LFS *LFS
+
 	// Ignore holds patterns in the syntax of .gitignore for files that are
 	// left out; they win over the repository's .sourceignore files.
 	Ignore string

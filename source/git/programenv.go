@@ -2,7 +2,6 @@ package git
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"os"
@@ -62,14 +61,7 @@ func proxyEnvironment() []string {
 
 func (b *gitProgram) httpConfig(auth Auth, private string) ([][2]string, error) {
 	var config [][2]string
-	header := ""
-	switch a := auth; {
-	case a.BearerToken != "":
-		header = "Bearer " + a.BearerToken
-	case a.Username != "" || a.Password != "":
-		header = "Basic " + base64.StdEncoding.EncodeToString([]byte(a.Username+":"+a.Password))
-	}
-	if header != "" {
+	if header := auth.header().Get("Authorization"); header != "" {
 		// git would send the header on to where a redirect leads.
 		config = append(config, [2]string{"http.extraHeader", "Authorization: " + header}, [2]string{"http.followRedirects", "false"})
 	}

@@ -66,6 +66,9 @@ func newSource(opts Options) (*Source, error) {
 	if err := opts.Verify.check(opts.Reference); err != nil {
 		return nil, err
 	}
+	if err := opts.LFS.check(); err != nil {
+		return nil, err
+	}
 	sparse, err := cleanPaths(opts.SparsePaths)
 	if err != nil {
 		return nil, err
@@ -280,7 +283,7 @@ func samePacks(old, now *objects) bool {
 }
 
 func (s *Source) assemble(ctx context.Context, o *objects, root oid, selected []selection, revision source.Revision) (*source.Artifact, error) {
-	w := walker{objects: o, maxFiles: s.opts.MaxFiles}
+	w := walker{objects: o, maxFiles: s.opts.MaxFiles, parts: []part{{endpoint: s.endpoint, auth: s.opts.Auth}}}
 	for _, sel := range selected {
 		if err := w.walk(ctx, sel.tree, sel.path); err != nil {
 			return nil, err
@@ -294,6 +297,9 @@ func (s *Source) assemble(ctx context.Context, o *objects, root oid, selected []
 	open := opener(append([]*objects{o}, w.used...))
 	ignore := archive.NewIgnore(archive.IgnoreOptions{Patterns: s.opts.Ignore, NoDefaults: s.opts.NoDefaultIgnore})
 	kept, err := ignore.Filter(w.entries, func(p string) ([]byte, error) { return readEntry(ctx, w.entries, p, open) })
+	if err == nil && s.opts.LFS != nil {
+		kept, open, err = s.smudge(ctx, w.parts, kept, open)
+	}
 	if err != nil {
 		return nil, err
 	}

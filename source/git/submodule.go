@@ -66,6 +66,7 @@ func (s *Source) submodule(ctx context.Context, w *walker, parent endpoint, auth
 	outer, prefix := w.objects, w.prefix
 	w.objects, w.prefix = o, sub.path
 	w.used = append(w.used, o)
+	w.parts = append(w.parts, part{sub.path, e, auth})
 	defer func() { w.objects, w.prefix = outer, prefix }()
 	if err := w.walk(ctx, c.tree, sub.path); err != nil {
 		return err

@@ -110,6 +110,7 @@ type walker struct {
 	subs     []submodule
 	prefix   string     // of the submodule that is walked
 	used     []*objects // of submodules
+	parts    []part     // the repository and its submodules
 }
 
 // submodule is a commit of another repository that a tree names.
