@@ -16,6 +16,7 @@ import (
 	"github.com/getsops/sops/v3/config"
 	"github.com/getsops/sops/v3/decrypt"
 	"github.com/getsops/sops/v3/stores/dotenv"
+	"github.com/getsops/sops/v3/stores/ini"
 	"github.com/getsops/sops/v3/stores/json"
 	"github.com/getsops/sops/v3/stores/yaml"
 	"github.com/google/go-cmp/cmp"
@@ -54,6 +55,7 @@ stringData:
 	"documents": {sops.YAML, yaml.NewStore(&config.YAMLStoreConfig{}), "a: one\n---\nb: two\n"},
 	"json":      {sops.JSON, json.NewStore(&config.JSONStoreConfig{Indent: -1}), "{\n\t\"z\": \"one\",\n\t\"a\": {\n\t\t\"n\": 1,\n\t\t\"f\": 1.5,\n\t\t\"l\": [\n\t\t\t\"x\",\n\t\t\tnull,\n\t\t\ttrue\n\t\t]\n\t}\n}\n"},
 	"dotenv":    {sops.Dotenv, dotenv.NewStore(&config.DotenvStoreConfig{}), "# comment\nA=one\nMULTI=one\\ntwo\nEMPTY=\n"},
+	"ini":       {sops.INI, ini.NewStore(&config.INIStoreConfig{}), "top = 1\n\n; a comment\n; of two lines\n[login]\n; about it\nuser              = flux\npassword          = hunter2\nmulti             = \"\"\"one\ntwo\"\"\"\nempty             = \nplain_unencrypted = readable\n\n[login]\nagain = a section twice\n\n[empty]\n"},
 	"binary":    {sops.Binary, json.NewBinaryStore(&config.JSONBinaryStoreConfig{Indent: -1}), "any\x00\n\ttext"},
 }
 

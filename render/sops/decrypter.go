@@ -148,10 +148,10 @@ func (d *Decrypter) open(ctx context.Context, data []byte, f Format, checkMAC bo
 	if err != nil {
 		return nil, err
 	}
-	return d.openDocuments(ctx, docs, m, checkMAC)
+	return d.openDocuments(ctx, docs, m, f, checkMAC)
 }
 
-func (d *Decrypter) openDocuments(ctx context.Context, docs []*yaml.Node, m *metadata, checkMAC bool) ([]*yaml.Node, error) {
+func (d *Decrypter) openDocuments(ctx context.Context, docs []*yaml.Node, m *metadata, f Format, checkMAC bool) ([]*yaml.Node, error) {
 	r, err := m.rules()
 	if err != nil {
 		return nil, err
@@ -160,7 +160,7 @@ func (d *Decrypter) openDocuments(ctx context.Context, docs []*yaml.Node, m *met
 	if err != nil {
 		return nil, err
 	}
-	w := newWalker(r, key, false)
+	w := newWalker(r, key, false, f)
 	for i, doc := range docs {
 		if docs[i], err = w.node(doc, nil); err != nil {
 			return nil, err
@@ -240,7 +240,7 @@ func (d *Decrypter) VerifyFile(ctx context.Context, name string, data []byte) er
 	for _, mac := range order {
 		m, err := takeMetadata(together[mac], YAML)
 		if err == nil {
-			_, err = d.openDocuments(ctx, together[mac], m, true)
+			_, err = d.openDocuments(ctx, together[mac], m, YAML, true)
 		}
 		if err != nil {
 			return asError(name, err)

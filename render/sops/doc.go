@@ -18,7 +18,7 @@
 //
 // # What it guarantees
 //
-//   - Files are YAML, JSON, dotenv or binary; values are authenticated one by one
+//   - Files are YAML, JSON, dotenv, INI or binary; values are authenticated one by one
 //     and, in files, by the MAC over all of them.
 //   - Plaintext and keys are only in memory and never in an error.
 //   - Several key groups (Shamir's secret sharing) are understood.
@@ -27,7 +27,7 @@
 // # What it does not do
 //
 // Key services are behind the interface KeySource, in packages of their own: awskms,
-// gcpkms, azurekv and vault. INI files and rules by comment are refused. The MAC of a
+// gcpkms, azurekv and vault. Rules by comment are refused. The MAC of a
 // whole object can't be checked after a build, which may have changed it; each
 // of its values is still authenticated, and VerifyFile checks the file before.
 package sops

@@ -71,7 +71,7 @@ func encrypt(ctx context.Context, data []byte, f Format, o EncryptOptions) ([]by
 	if err := m.seal(ctx, key, o); err != nil {
 		return nil, err
 	}
-	w := newWalker(r, key, true)
+	w := newWalker(r, key, true, f)
 	for i, doc := range docs {
 		if docs[i], err = w.node(doc, nil); err != nil {
 			return nil, err

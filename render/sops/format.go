@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -25,10 +26,12 @@ const (
 	JSON
 	// Dotenv has lines of KEY=value.
 	Dotenv
+	// INI has sections with lines of key = value.
+	INI
 )
 
-// FormatOf tells the format by the name of a file: .yaml, .yml, .json, .env, and
-// else Binary.
+// FormatOf tells the format by the name of a file: .yaml, .yml, .json, .env, .ini,
+// and else Binary.
 func FormatOf(name string) Format {
 	switch path.Ext(name) {
 	case ".yaml", ".yml":
@@ -37,9 +40,13 @@ func FormatOf(name string) Format {
 		return JSON
 	case ".env":
 		return Dotenv
+	case ".ini":
+		return INI
 	}
 	return Binary
 }
+
+var iniMAC = regexp.MustCompile(`(?m)^mac\s*=\s*ENC\[`)
 
 // detect tells the format of encrypted data by how its MAC is written; ok is
 // false where there is none.
@@ -51,6 +58,8 @@ func detect(data []byte) (f Format, ok bool) {
 		return JSON, true
 	case bytes.Contains(data, []byte("mac: ENC[")), bytes.Contains(data, []byte(`mac: "ENC[`)), bytes.Contains(data, []byte("mac: 'ENC[")):
 		return YAML, true
+	case bytes.Contains(data, []byte("[sops]")) && iniMAC.Match(data):
+		return INI, true
 	}
 	return Binary, false
 }
@@ -68,6 +77,8 @@ func documents(data []byte, f Format) ([]*yaml.Node, error) {
 		return yamlDocuments(data)
 	case Dotenv:
 		return dotenvDocument(data)
+	case INI:
+		return iniDocument(data)
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
@@ -182,6 +193,8 @@ func emit(docs []*yaml.Node, f Format) ([]byte, error) {
 		return out.Bytes(), enc.Close()
 	case Dotenv:
 		return emitDotenv(docs[0])
+	case INI:
+		return emitINI(docs[0])
 	}
 	if err := emitJSON(&out, docs[0]); err != nil {
 		return nil, err

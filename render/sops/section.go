@@ -17,9 +17,12 @@ func takeMetadata(docs []*yaml.Node, f Format) (*metadata, error) {
 	var section *yaml.Node
 	for _, doc := range docs {
 		var found *yaml.Node
-		if f == Dotenv {
+		switch f {
+		case Dotenv:
 			found = takeFlat(doc)
-		} else {
+		case INI:
+			found = takeINI(doc)
+		default:
 			found = takeKey(doc, "sops")
 		}
 		if section == nil {
@@ -129,7 +132,7 @@ func putMetadata(doc *yaml.Node, m *metadata, f Format) error {
 	if err := section.Encode(m); err != nil {
 		return err
 	}
-	if f != Dotenv {
+	if f != Dotenv && f != INI {
 		doc.Content = append(doc.Content, encode("sops"), section)
 		return nil
 	}
@@ -140,6 +143,10 @@ func putMetadata(doc *yaml.Node, m *metadata, f Format) error {
 		names = append(names, name)
 	}
 	sort.Strings(names)
+	if f == INI {
+		putINI(doc, flat, names)
+		return nil
+	}
 	for _, name := range names {
 		doc.Content = append(doc.Content, encode(flatPrefix+name), encode(flat[name]))
 	}

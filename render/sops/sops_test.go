@@ -95,6 +95,7 @@ stringData:
 `},
 	"two documents": {YAML, "a: hunter2\n---\nb: hunter2\n"},
 	"json":          {JSON, "{\n\t\"z\": \"hunter2\",\n\t\"a\": {\n\t\t\"n\": 1,\n\t\t\"f\": 1.5,\n\t\t\"l\": [\n\t\t\t\"hunter2\",\n\t\t\tnull,\n\t\t\ttrue\n\t\t]\n\t},\n\t\"u\": \"\U0001F600\"\n}\n"},
+	"ini":           {INI, "; hunter2 comment\n[login]\n; about hunter2\nuser     = flux\npassword = hunter2\nempty    = \n\n[other]\nplain_unencrypted = readable\n"},
 	"dotenv":        {Dotenv, "# hunter2 comment\nA=hunter2\nMULTI=one\\ntwo hunter2\nEMPTY=\n"},
 	"binary":        {Binary, "hunter2\x00\n\ttext"},
 }
@@ -298,7 +299,7 @@ func TestDecryptFileFindsTheFormat(t *testing.T) {
 		f    Format
 		text string
 	}{
-		"a.yaml": {YAML, "a: b\n"}, "a.yml": {YAML, "a: b\n"}, "a.json": {JSON, "{\n\t\"a\": \"b\"\n}\n"}, ".env": {Dotenv, "A=b\n"},
+		"a.yaml": {YAML, "a: b\n"}, "a.yml": {YAML, "a: b\n"}, "a.json": {JSON, "{\n\t\"a\": \"b\"\n}\n"}, ".env": {Dotenv, "A=b\n"}, "a.ini": {INI, "[s]\nA = b\n"}, "odd.conf": {INI, "[s]\nA = b\n"},
 		"id_rsa": {Binary, "key\n"}, "odd.json": {JSON, "{\n\t\"data\": \"x\",\n\t\"b\": \"y\"\n}\n"}, "noext": {YAML, "a: b\n"}, "settings": {Dotenv, "A=b\n"},
 	} {
 		enc, err := Encrypt(t.Context(), []byte(tc.text), tc.f, EncryptOptions{Recipients: []Recipient{to}})
@@ -463,6 +464,7 @@ func FuzzDecrypt(f *testing.F) {
 		f.Add([]byte(s.text), int(s.f))
 	}
 	f.Add([]byte("a: ENC[AES256_GCM,data:,iv:,tag:,type:str]\nsops:\n  mac: x\n  lastmodified: y\n  age: [{enc: x}]\n"), int(YAML))
+	f.Add([]byte("[a]\nb = c\n[sops]\nmac = x\nage__list_0__map_enc = y\n"), int(INI))
 	f.Add([]byte("sops_mac=x\nsops_age__list_0__map_enc=y\n"), int(Dotenv))
 	d, err := NewDecrypter(Options{})
 	if err != nil {

@@ -17,6 +17,7 @@ type walker struct {
 	mac    hash.Hash
 	key    []byte
 	seal   bool // encrypt instead of decrypt
+	whole  bool // a comment of several lines is one value
 	values int
 }
 
@@ -30,8 +31,8 @@ var macOnlyEncryptedStart = []byte{
 // maxValues bounds what aliases can multiply.
 const maxValues = 1_000_000
 
-func newWalker(r rules, key []byte, seal bool) *walker {
-	w := &walker{rules: r, mac: sha512.New(), key: key, seal: seal}
+func newWalker(r rules, key []byte, seal bool, f Format) *walker {
+	w := &walker{rules: r, mac: sha512.New(), key: key, seal: seal, whole: f == INI}
 	if r.macOnlyEncrypted {
 		w.mac.Write(macOnlyEncryptedStart)
 	}
@@ -181,7 +182,10 @@ func (w *walker) commentLines(text string, path []string) string {
 	if text == "" || !w.rules.encrypts(path) {
 		return text
 	}
-	lines := strings.Split(text, "\n")
+	lines := []string{text}
+	if !w.whole {
+		lines = strings.Split(text, "\n")
+	}
 	for i, line := range lines {
 		body, ok := strings.CutPrefix(line, "#")
 		if !ok || body == "" {
