@@ -39,6 +39,7 @@ func TestOnlyTheScalarChanges(t *testing.T) {
 		"tag":                   {"newTag: v1\t" + tagged + "\n", "v1", "2.0.0"},
 		"older form":            {"image: a:1 # {\"$ref\":\"#/definitions/io.k8s.cli.setters.ns:app\"}\n", "a:1", "ghcr.io/org/app:2.0.0"},
 		"no float by accident":  {"tag: v1 # {\"$imagepolicy\": \"ns:float:tag\"}\n", "v1", `"1.10"`},
+		"name in chart values":  {"image:\n  repository: x # {\"$imagepolicy\": \"ns:app:name\"}\n  tag: 2.0.0 # {\"$imagepolicy\": \"ns:app:tag\"}\n", "x", "ghcr.io/org/app"},
 		"digest":                {"d: x # {\"$imagepolicy\": \"ns:both:digest\"}\n", "x", digest},
 		"name and tag, digest":  {"d: x # {\"$imagepolicy\": \"ns:both\"}\n", "x", "ghcr.io/org/app:2.0.0@" + digest},
 		"later document":        {"%YAML 1.1\n---\nx: |\n  text\n...\n---\nimage: a:1 " + m + "\n", "a:1", "ghcr.io/org/app:2.0.0"},

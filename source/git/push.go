@@ -141,6 +141,9 @@ func (s *Source) newPush(change ChangeFunc, opts PushOptions) (*push, error) {
 		}
 	}
 	branch := opts.Branch
+	if own := s.branchName(); branch == "" && own != "" && strings.HasSuffix(opts.RefSpec, ":refs/heads/"+own) {
+		branch = own // the refspec is another way to write it
+	}
 	if branch == "" && opts.RefSpec == "" {
 		if branch = s.branchName(); branch == "" {
 			return nil, invalidf("set PushOptions.Branch: the source's reference is no branch")

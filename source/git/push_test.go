@@ -231,6 +231,13 @@ func testPushToOtherReferences(t *testing.T) {
 	_, err := s.Push(t.Context(), setting(map[string]string{"a": "5"}), git.PushOptions{Author: bot, RefSpec: "HEAD:refs/heads/copy"})
 	wantError(t, err, git.ErrRejected, "leading +")
 	pushAll(t, s, setting(map[string]string{"a": "5"}), git.PushOptions{RefSpec: "+HEAD:refs/heads/copy"})
+
+	repo.Branch("main")
+	human := repo.Commit(map[string]string{"c": "by another"})
+	equal := pushAll(t, s, setting(map[string]string{"a": "6"}), git.PushOptions{RefSpec: "refs/heads/main:refs/heads/main"})
+	if got := repo.Git("rev-parse", "main", "main^"); got != equal.Revision.Hash()+"\n"+human {
+		t.Errorf("a refspec that is the branch itself did not build on it: %s", got)
+	}
 }
 
 func TestPushOptionsThatMakeNoSense(t *testing.T) {
