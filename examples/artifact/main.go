@@ -5,13 +5,14 @@
 //	artifact diff  SOURCE SOURCE                list the files in which two differ
 //	artifact list  oci://HOST/REPO              list tags
 //	artifact tag   oci://HOST/REPO:TAG TAG…     add tags
-//	artifact verify GIT-URL KEY-FILE            check who signed the commit
+//	artifact verify SOURCE KEY-FILE             check who signed a commit, or an artifact with cosign
 //
 // A SOURCE is a folder, https://… or ssh://… of a Git repository with #REFERENCE
 // (refs/heads/main), oci://HOST/REPO:TAG, or s3://HOST/BUCKET/PREFIX. Registries
-// and buckets are asked with REGISTRY_USER and REGISTRY_PASSWORD, and
-// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, Git servers with GIT_USER and
-// GIT_PASSWORD. INSECURE names the hosts that are asked over plain HTTP.
+// are asked with REGISTRY_USER and REGISTRY_PASSWORD, or what "docker login" left,
+// buckets with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, Git servers with
+// GIT_USER and GIT_PASSWORD. INSECURE names the hosts that are asked over plain
+// HTTP.
 package main
 
 import (

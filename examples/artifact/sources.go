@@ -16,6 +16,7 @@ import (
 	"github.com/gitopskit/gitopskit/source/git"
 	"github.com/gitopskit/gitopskit/source/git/signature"
 	"github.com/gitopskit/gitopskit/source/oci"
+	"github.com/gitopskit/gitopskit/source/oci/cosign"
 )
 
 // clients are what the sources share.
@@ -38,6 +39,7 @@ func newClients(dir string) (*clients, error) {
 	}
 	c.oci, err = oci.NewClient(oci.ClientOptions{
 		Auth:     oci.Auth{Username: os.Getenv("REGISTRY_USER"), Password: os.Getenv("REGISTRY_PASSWORD")},
+		Keychain: true,
 		Insecure: c.insecure,
 	})
 	return c, err
@@ -116,24 +118,13 @@ func pushOptions(from string) oci.PushOptions {
 	return oci.PushOptions{}
 }
 
-// verify tells who signed the commit that a Git URL names. Files ending in .pub
-// hold SSH keys, others PGP keys.
+// verify tells who signed what a SOURCE names.
 func (c *clients) verify(ctx context.Context, out io.Writer, name, keyFile string) error {
-	data, err := os.ReadFile(keyFile)
+	key, err := os.ReadFile(keyFile)
 	if err != nil {
 		return err
 	}
-	key := "key.asc"
-	if strings.HasSuffix(keyFile, ".pub") {
-		key = "key.sshpub"
-	}
-	keys, err := signature.KeyringFromSecret(map[string][]byte{key: data})
-	if err != nil {
-		return err
-	}
-	o := c.gitOptions(name)
-	o.Verify = &git.Verify{Keys: keys}
-	s, err := git.New(o)
+	s, err := c.openVerified(name, keyFile, key)
 	if err != nil {
 		return err
 	}
@@ -145,6 +136,39 @@ func (c *clients) verify(ctx context.Context, out io.Writer, name, keyFile strin
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s is signed by %s\n", revision, a.Metadata()[git.MetadataCommitSigner])
+	signer := a.Metadata()[git.MetadataCommitSigner]
+	if signer == "" {
+		signer = a.Metadata()[oci.MetadataSigner]
+	}
+	fmt.Fprintf(out, "%s is signed by %s\n", revision, signer)
 	return nil
+}
+
+// openVerified opens a source that fails unless the key signed it: an OCI
+// artifact with cosign's key, a commit with an SSH key in a file ending in .pub,
+// or a PGP key.
+func (c *clients) openVerified(name, keyFile string, key []byte) (source.Source, error) {
+	if strings.HasPrefix(name, "oci://") {
+		keys, err := cosign.ParseKeys(key)
+		if err != nil {
+			return nil, err
+		}
+		verifier, err := cosign.New(cosign.Options{Keys: keys})
+		if err != nil {
+			return nil, err
+		}
+		url, tag := cut(name, ":")
+		return oci.New(oci.Options{URL: url, Reference: oci.Reference{Tag: tag}, Client: c.oci, Cache: c.cache, Verifier: verifier})
+	}
+	entry := "key.asc"
+	if strings.HasSuffix(keyFile, ".pub") {
+		entry = "key.sshpub"
+	}
+	keys, err := signature.KeyringFromSecret(map[string][]byte{entry: key})
+	if err != nil {
+		return nil, err
+	}
+	o := c.gitOptions(name)
+	o.Verify = &git.Verify{Keys: keys}
+	return git.New(o)
 }

@@ -14,7 +14,7 @@
 //		return err
 //	}
 //	defer provider.Close()
-//	client, err := oci.NewClient(oci.ClientOptions{Credentials: identity.Registry})
+//	client, err := oci.NewClient(oci.ClientOptions{Credentials: identity.Registry, Identity: identity.Name()})
 //	if err != nil {
 //		return err
 //	}

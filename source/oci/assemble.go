@@ -15,9 +15,9 @@ import (
 )
 
 // fingerprint keeps what one credential fetched from another.
-func (a Auth) fingerprint() string {
+func (o ClientOptions) fingerprint() string {
 	h := sha256.New()
-	for _, part := range []string{a.Username, a.Password, string(a.DockerConfig)} {
+	for _, part := range []string{o.Auth.Username, o.Auth.Password, string(o.Auth.DockerConfig), o.Identity, string(o.ClientCert)} {
 		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part)
 	}
 	return hex.EncodeToString(h.Sum(nil))

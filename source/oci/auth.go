@@ -71,5 +71,18 @@ func (c *Client) authenticator(ctx context.Context, registry, repository string)
 			return &authn.Basic{Username: user, Password: password}, nil
 		}
 	}
+	if c.opts.Keychain {
+		found, err := authn.Resolve(ctx, authn.DefaultKeychain, dockerTarget{registry, repository})
+		if err != nil {
+			return nil, fmt.Errorf("%w: Docker's login for %s: %w", source.ErrAuth, registry, err)
+		}
+		return found, nil
+	}
 	return authn.Anonymous, nil
 }
+
+// dockerTarget is what Docker's configuration is asked about.
+type dockerTarget struct{ registry, repository string }
+
+func (d dockerTarget) String() string      { return d.registry + "/" + d.repository }
+func (d dockerTarget) RegistryStr() string { return d.registry }

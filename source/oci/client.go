@@ -26,6 +26,13 @@ type ClientOptions struct {
 	Auth Auth
 	// Credentials is asked where Auth is empty; nil means anonymous.
 	Credentials Credentials
+	// Identity tells one who gives Credentials from another: what was fetched
+	// for one is not shown to others that share a Cache.
+	Identity string
+	// Keychain uses what "docker login" left for the user of this process,
+	// in $DOCKER_CONFIG or ~/.docker, where Auth is empty and Credentials gives
+	// nothing. Docker's credential helpers, which it may name, are run.
+	Keychain bool
 	// CA is PEM of certificates that are trusted beside the system's.
 	CA []byte
 	// ClientCert and ClientKey are PEM of what the client shows.

@@ -214,6 +214,34 @@ func damage(t *testing.T, _ *oci.Cache, a *source.Artifact) {
 	}
 }
 
+func TestOneIdentityDoesNotReadAnothersCache(t *testing.T) {
+	reg := servers.NewRegistry(t, servers.RegistryOptions{})
+	kept := cache(t)
+	url := "oci://" + reg.Host + "/app"
+	of := func(change func(*oci.ClientOptions)) *oci.Client {
+		o := oci.ClientOptions{Insecure: []string{reg.Host}, Credentials: func(context.Context, string) (string, string, error) { return "", "", nil }}
+		change(&o)
+		return client(t, o)
+	}
+	ann := of(func(o *oci.ClientOptions) { o.Identity = "ann" })
+	digest, err := ann.Push(t.Context(), url+":latest", artifact(t, map[string]string{"a": "1"}), oci.PushOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	take(t, open(t, oci.Options{URL: url, Client: ann, Cache: kept}))
+	for name, change := range map[string]func(*oci.ClientOptions){
+		"another":            func(o *oci.ClientOptions) { o.Identity = "bob" },
+		"none":               func(*oci.ClientOptions) {},
+		"another's password": func(o *oci.ClientOptions) { o.Auth = oci.Auth{Username: "ann", Password: "x"} },
+	} {
+		reg.Reset()
+		take(t, open(t, oci.Options{URL: url, Reference: oci.Reference{Digest: digest}, Client: of(change), Cache: kept}))
+		if len(reg.Requests()) == 0 {
+			t.Errorf("%s: read what ann fetched without asking the registry", name)
+		}
+	}
+}
+
 func TestLayers(t *testing.T) {
 	reg := servers.NewRegistry(t, servers.RegistryOptions{})
 	c := client(t, oci.ClientOptions{Insecure: []string{reg.Host}})
@@ -301,6 +329,34 @@ func TestTLSAndPasswords(t *testing.T) {
 				t.Errorf("the password is in the error: %v", err)
 			}
 		})
+	}
+}
+
+func TestDockersLogin(t *testing.T) {
+	reg := servers.NewRegistry(t, servers.RegistryOptions{TLS: true, Username: "ann", Password: "s3cret"})
+	dir := t.TempDir()
+	t.Setenv("DOCKER_CONFIG", dir)
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	url := "oci://" + reg.Host + "/app"
+	push := func() error {
+		_, err := client(t, oci.ClientOptions{CA: reg.CA, Keychain: true}).Push(t.Context(), url+":latest", artifact(t, map[string]string{"a": "1"}), oci.PushOptions{})
+		return err
+	}
+	wantError(t, push(), source.ErrAuth)
+	helper := "#!/bin/sh\nread host\nprintf '{\"ServerURL\":\"%s\",\"Username\":\"ann\",\"Secret\":\"s3cret\"}' \"$host\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "docker-credential-ours"), []byte(helper), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, config := range map[string]string{
+		"config.json": fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, reg.Host, base64.StdEncoding.EncodeToString([]byte("ann:s3cret"))),
+		"helper":      fmt.Sprintf(`{"credHelpers":{%q:"ours"}}`, reg.Host),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := push(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

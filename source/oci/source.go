@@ -177,7 +177,7 @@ func (c *Client) tags(ctx context.Context, repo name.Repository) ([]string, erro
 // a digest alone must not open what another repository guards.
 func (s *Source) key(digest string) string {
 	l := s.opts.Layer
-	return fmt.Sprintf("%s@%s %s %s %q %q", s.repo.Name(), digest, l.Operation, l.FileName, l.MediaType, s.opts.Client.opts.Auth.fingerprint())
+	return fmt.Sprintf("%s@%s %s %s %q %q", s.repo.Name(), digest, l.Operation, l.FileName, l.MediaType, s.opts.Client.opts.fingerprint())
 }
 
 // Fetch implements source.Source. A digest that is in the cache costs no

@@ -39,7 +39,7 @@ func (e *Error) Error() string { return fmt.Sprintf("store: %s %s: %v", e.Op, e.
 func (e *Error) Unwrap() error { return e.Err }
 
 func fail(op, ref string, err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
 		err = fmt.Errorf("%w: %w; make room below the store's folder", ErrFull, err)
 	}
 	return &Error{Op: op, Ref: ref, Err: err}
