@@ -14,7 +14,11 @@ func TestNewestIsThatOfAllDatedTags(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 9))
 	p := mustNew(t, Spec{Kind: Newest, Pattern: "^[a-m]"})
 	set, model := &Set{}, map[string]time.Time{}
-	for range 2000 {
+	rounds := 2000
+	if testing.Short() {
+		rounds = 200
+	}
+	for range rounds {
 		name := string(rune('a'+r.IntN(26))) + fmt.Sprint(r.IntN(4))
 		switch r.IntN(4) {
 		case 0:
@@ -80,7 +84,11 @@ skipped, no date of creation: main-1
 }
 
 func TestBestAreThoseThatWouldWinInTurn(t *testing.T) {
-	for seed := range uint64(10) {
+	seeds := uint64(10)
+	if testing.Short() {
+		seeds = 2
+	}
+	for seed := range seeds {
 		r := rand.New(rand.NewPCG(seed, 5))
 		set, tags := &Set{}, map[string]bool{}
 		for range 60 {

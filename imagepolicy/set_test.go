@@ -43,7 +43,11 @@ func randomTag(r *rand.Rand) string {
 }
 
 func TestUpdatedSetChoosesAsAFreshOneDoes(t *testing.T) {
-	for seed := range uint64(20) {
+	seeds := uint64(20)
+	if testing.Short() {
+		seeds = 2
+	}
+	for seed := range seeds {
 		r := rand.New(rand.NewPCG(seed, 1))
 		var policies []*Policy
 		for _, s := range specs() {
@@ -133,7 +137,11 @@ func TestKeptChoiceEvaluatesOnlyTheDifference(t *testing.T) {
 func TestRankIsThatOfTheReference(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
 	versions := mustNew(t, Spec{Kind: Semver, Range: ">=0.0.0-0"})
-	for range 5000 {
+	rounds := 5000
+	if testing.Short() {
+		rounds = 500
+	}
+	for range rounds {
 		a, b := randomTag(r), randomTag(r)
 		ka, ra := versions.evaluate(a, nil)
 		kb, rb := versions.evaluate(b, nil)

@@ -30,7 +30,7 @@ const maxAttempts = 5
 
 // maxBody is the most that a manifest, a configuration, a token or a page of tags
 // may have.
-const maxBody = 32 << 20
+const maxBody = 64 << 20
 
 // limitedError tells how long a registry wants to be left alone.
 type limitedError struct {

@@ -140,6 +140,9 @@ func TestDamagedStoreIsBegunAnew(t *testing.T) {
 	scanned(t, w.process())
 	whole := w.content()
 	for n := range whole {
+		if testing.Short() && n%7 != 0 {
+			continue
+		}
 		for name, data := range map[string][]byte{"cut": whole[:n], "wrong": append(append(bytes.Clone(whole[:n]), '\x00'), whole[n+1:]...)} {
 			if err := os.WriteFile(w.file(), data, 0o600); err != nil {
 				t.Fatal(err)
