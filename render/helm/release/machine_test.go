@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"helm.sh/helm/v3/pkg/action"
 	helmrelease "helm.sh/helm/v3/pkg/release"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -489,6 +490,25 @@ func TestWeAdoptWhatHelmInstalled(t *testing.T) {
 	f.reconcile("upgrade", InSync)
 	f.deployed("one")
 	f.history("deployed", "superseded")
+}
+
+// TestTakeOwnership: an object that somebody made without Helm stays theirs, unless it
+// is asked for.
+func TestTakeOwnership(t *testing.T) {
+	f := newFixture(t)
+	theirs := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "rel-cm"}, Data: map[string]string{"v": "theirs"}}
+	if _, err := f.core.CoreV1().ConfigMaps(f.s.Namespace).Create(t.Context(), theirs, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	f.reconcile("install", Absent, ErrInstall)
+	f.deployed("theirs")
+	f.s.Install.TakeOwnership = true
+	f.reconcile("install", InSync)
+	f.deployed("one")
+	if _, err := f.m.Uninstall(t.Context(), f.s, f.r); err != nil {
+		t.Fatal(err)
+	}
+	f.deployed("")
 }
 
 func TestHistoryIsPruned(t *testing.T) {
