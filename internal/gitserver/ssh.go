@@ -32,6 +32,8 @@ type SSH struct {
 	KnownHosts []byte
 	// HostKey is the server's key.
 	HostKey ssh.PublicKey
+	// HostCA signed the certificate that the server shows, if it has one.
+	HostCA ssh.PublicKey
 
 	mu       sync.Mutex
 	sessions int
@@ -83,6 +85,18 @@ func NewKey(t testing.TB, passphrase string) (private []byte, public ssh.PublicK
 // SSH starts OpenSSH's server on a free port of the loopback address. It lets
 // a fresh key in, and those given.
 func (s *Server) SSH(keys ...ssh.PublicKey) *SSH {
+	s.t.Helper()
+	return s.ssh(nil, keys)
+}
+
+// SSHWithCertificate is like SSH, and the server shows a certificate for its
+// host key that names the hosts given.
+func (s *Server) SSHWithCertificate(hosts ...string) *SSH {
+	s.t.Helper()
+	return s.ssh(hosts, nil)
+}
+
+func (s *Server) ssh(certified []string, keys []ssh.PublicKey) *SSH {
 	t := s.t
 	t.Helper()
 	sshd := findServer(t, "sshd", "apt-get install openssh-server")
@@ -119,12 +133,38 @@ PermitRootLogin yes
 LogLevel VERBOSE
 SetEnv PATH=%s:%s
 `, port, dir, dir, programs, os.Getenv("PATH")))
+	var ca ssh.PublicKey
+	if certified != nil {
+		ca = certify(t, dir, hostKey, certified)
+	}
 	out := &SSH{
-		Addr: "127.0.0.1:" + port, User: me.Username, Identity: identity, HostKey: hostKey, programs: programs,
+		HostCA: ca, Addr: "127.0.0.1:" + port, User: me.Username, Identity: identity, HostKey: hostKey, programs: programs,
 		KnownHosts: fmt.Appendf(nil, "[127.0.0.1]:%s %s", port, ssh.MarshalAuthorizedKey(hostKey)),
 	}
 	out.start(t, exec.Command(sshd, "-D", "-e", "-f", filepath.Join(dir, "config"))) //nolint:noctx // ended by Cleanup
 	return out
+}
+
+// certify adds a certificate for the host key to the configuration in dir.
+func certify(t testing.TB, dir string, hostKey ssh.PublicKey, hosts []string) (ca ssh.PublicKey) {
+	t.Helper()
+	private, ca := NewKey(t, "")
+	signer, err := ssh.ParsePrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := &ssh.Certificate{Key: hostKey, CertType: ssh.HostCert, KeyId: "host", ValidPrincipals: hosts, ValidBefore: ssh.CertTimeInfinity}
+	if err := cert.SignCert(rand.Reader, signer); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "host_key-cert.pub"), ssh.MarshalAuthorizedKey(cert))
+	name := filepath.Join(dir, "config")
+	config, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, name, fmt.Appendf(config, "HostCertificate %s/host_key-cert.pub\n", dir))
+	return ca
 }
 
 // start runs sshd until the test ends and waits until it listens.

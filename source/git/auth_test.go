@@ -278,6 +278,35 @@ func testSSHErrors(t *testing.T) {
 	}
 }
 
+func TestSSHHostCertificate(t *testing.T) { eachTransport(t, testSSHHostCertificate) }
+
+func testSSHHostCertificate(t *testing.T) {
+	srv := gitserver.New(t, gitserver.Options{})
+	repo := srv.Repo("app")
+	repo.Commit(map[string]string{"a": "1"})
+	server := srv.SSHWithCertificate("127.0.0.1")
+	addr := "[127.0.0.1]:" + strings.TrimPrefix(server.Addr, "127.0.0.1:")
+	authority := func(hosts string, key ssh.PublicKey) string {
+		return "@cert-authority " + hosts + " " + string(ssh.MarshalAuthorizedKey(key))
+	}
+	with := func(known string) git.Options {
+		return git.Options{URL: server.URL(repo), Reference: onMain, Auth: git.Auth{Identity: server.Identity, KnownHosts: []byte(known)}}
+	}
+	take(t, open(t, with(authority(addr, server.HostCA))))
+	take(t, open(t, with(authority("[127.0.0.*]:*", server.HostCA))))
+	for name, known := range map[string]string{
+		"of another host":   authority("example.com", server.HostCA),
+		"another authority": authority(addr, server.HostKey),
+		"revoked":           authority(addr, server.HostCA) + strings.Replace(authority(addr, server.HostCA), "cert-authority", "revoked", 1),
+	} {
+		t.Run(name, func(t *testing.T) { wantError(t, resolveError(t, with(known)), source.ErrHostKey) })
+	}
+	impostor := srv.SSHWithCertificate("other.example.com")
+	opts := with(authority("[127.0.0.1]:*", impostor.HostCA))
+	opts.URL, opts.Auth.Identity = impostor.URL(repo), impostor.Identity
+	wantError(t, resolveError(t, opts), source.ErrHostKey)
+}
+
 func TestSSHPathIsNoShellCommand(t *testing.T) { eachTransport(t, testSSHPathIsNoShellCommand) }
 
 func testSSHPathIsNoShellCommand(t *testing.T) {

@@ -49,5 +49,4 @@
 // serve badly (Azure DevOps, AWS CodeCommit), and knows no SHA-256 repositories:
 // set Options.Transport to TransportGit for those. Files in LFS stay pointers
 // unless Options.LFS is set; Push sees and writes pointers.
-// Pushing to SHA-256 repositories is not supported.
 package git

@@ -44,9 +44,6 @@ func idOf(like oid, kind int, data []byte) oid {
 // compute calls the user's function and makes the commit; nil if nothing
 // changes.
 func (p *push) compute(ctx context.Context, o *objects, base picked) (*edited, error) {
-	if base.commit.algorithm() != "sha1" {
-		return nil, invalidf("pushing to a repository of SHA-256 ids is not supported")
-	}
 	c, err := o.commit(base.commit)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/transport"
 
@@ -28,6 +29,9 @@ func classified(err error) bool {
 func badAnswer(err error) error {
 	if err == nil || isContextError(err) || classified(classify(err, Auth{})) {
 		return err
+	}
+	if strings.Contains(err.Error(), "object-format=sha256") {
+		return invalidf("the repository has SHA-256 ids, which the transport %q cannot read: set Options.Transport to TransportGit", TransportGoGit)
 	}
 	return fmt.Errorf("%w: the server does not answer as Git does: %.300s", source.ErrUnreachable, err.Error())
 }

@@ -142,7 +142,7 @@ func TestIndexPackRefuses(t *testing.T) {
 
 // packWith makes a pack of one object with a head of its own.
 func packWith(head []byte, body string) []byte {
-	whole := encodePack([]newObject{{id: "x", kind: typeBlob, data: []byte(body)}})
+	whole := encodePack([]newObject{{id: "x", kind: typeBlob, data: []byte(body)}}, 20)
 	out := append([]byte(nil), whole[:12]...)
 	out = append(append(out, head...), whole[13:len(whole)-20]...)
 	sum := sha1.Sum(out)
@@ -150,7 +150,7 @@ func packWith(head []byte, body string) []byte {
 }
 
 func FuzzIndexPack(f *testing.F) {
-	f.Add(encodePack([]newObject{{id: "x", kind: typeBlob, data: []byte("hello")}}))
+	f.Add(encodePack([]newObject{{id: "x", kind: typeBlob, data: []byte("hello")}}, 20))
 	f.Add(packWith([]byte{0x70 | 4}, "abcd"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if dir, err := index(t, data, nil); err == nil {

@@ -23,7 +23,8 @@ import (
 //	segments/                        compressed parts of archives
 //	lock                             held by the process that changes the above
 //
-// Packs are only ever added or removed whole, so readers need no lock.
+// Packs are only ever added or removed whole, so readers need no lock. They are
+// joined when there are many.
 type mirror struct {
 	dir    string
 	remote remote
@@ -37,6 +38,8 @@ type mirror struct {
 	mu    sync.Mutex
 	packs []*pack
 	cache *segmentCache
+	used  map[oid]use // commits that were wanted since packs were joined
+	turns int
 }
 
 // mirrorState is what state.json holds.
@@ -160,6 +163,7 @@ type want struct {
 // bring makes sure that a commit is there. It asks the server only if it is
 // not.
 func (m *mirror) bring(ctx context.Context, w want) (*objects, error) {
+	m.note(w)
 	if !w.again {
 		if o, err := m.snapshot(); err == nil && m.isComplete(o, w) {
 			return o, nil
@@ -170,13 +174,11 @@ func (m *mirror) bring(ctx context.Context, w want) (*objects, error) {
 		return nil, err
 	}
 	defer unlock()
-	o, err := m.snapshot()
-	if err != nil || w.again || len(o.packs) >= m.opts.MaxPacks {
-		if err := m.reset(); err != nil {
-			return nil, err
-		}
-		o = &objects{bases: m.bases}
-	} else if m.isComplete(o, w) {
+	o, err := m.tidy(ctx, w.again)
+	if err != nil {
+		return nil, err
+	}
+	if m.isComplete(o, w) {
 		return o, nil // another process was faster
 	}
 	if err := m.fetch(ctx, o, w); err != nil {
@@ -192,6 +194,26 @@ func (m *mirror) bring(ctx context.Context, w want) (*objects, error) {
 		return nil, fmt.Errorf("%w: the server sent a pack without tag %s", source.ErrUnreachable, w.tag.hex())
 	}
 	return o, m.complete(w.commit)
+}
+
+// tidy returns what is there after joining packs, if there are many, and
+// nothing if it is damaged. The caller holds the lock.
+func (m *mirror) tidy(ctx context.Context, damaged bool) (*objects, error) {
+	o, err := m.snapshot()
+	if err == nil && !damaged {
+		if !m.grown(o) {
+			return o, nil
+		}
+		if err := m.repack(ctx, o); err == nil {
+			return m.snapshot()
+		} else if ctx.Err() != nil || isDiskFull(err) {
+			return nil, err
+		}
+	}
+	if err := m.reset(); err != nil {
+		return nil, err
+	}
+	return &objects{bases: m.bases}, nil
 }
 
 // reset removes what is there. Artifacts that read it keep their files open.

@@ -28,8 +28,9 @@ type MirrorOptions struct {
 	// MaxLFS is how many bytes of files in LFS are kept for each server and
 	// credential. Zero means 20 GiB.
 	MaxLFS int64
-	// MaxPacks is how many packs a mirror may have before it is made anew
-	// with what is needed. Zero means 50.
+	// MaxPacks is how many packs a mirror may have before they are joined
+	// into one with what the 32 commits that were wanted last need. Zero
+	// means 50.
 	MaxPacks int
 }
 

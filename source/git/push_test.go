@@ -281,6 +281,33 @@ func TestPushOptionsThatMakeNoSense(t *testing.T) {
 	wantError(t, err, source.ErrInvalid, "PushOptions.Branch")
 }
 
+func TestPushToSHA256RepositoryWithTheSystemsGit(t *testing.T) {
+	srv := gitserver.New(t, gitserver.Options{})
+	repo := srv.Repo("app", "--object-format=sha256")
+	repo.Commit(map[string]string{"a": "1", "b/c": "2"})
+	private, public := gitserver.NewKey(t, "")
+	signer, err := signature.NewSSHSigner(private, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts := git.Options{URL: repo.URL(), Reference: onMain, Transport: git.TransportGit, Mirrors: mirrors(t), Verify: &git.Verify{
+		Keys: keyring(t, map[string][]byte{"x.sshpub": ssh.MarshalAuthorizedKey(public)}),
+	}}
+	s := open(t, opts)
+	done := pushAll(t, s, setting(map[string]string{"a": "3", "new/file": "4"}), git.PushOptions{Signer: signer})
+	repo.Git("fsck", "--strict")
+	if head := repo.Git("rev-parse", "main"); done.Revision.String() != "main@sha256:"+head {
+		t.Errorf("%s, but the server has %s", done.Revision, head)
+	}
+	for _, source := range []*git.Source{s, open(t, git.Options{URL: opts.URL, Reference: onMain, Transport: git.TransportGit, Verify: opts.Verify})} {
+		if diff := cmp.Diff(map[string]string{"a": "3", "b/c": "2", "new/file": "4"}, files(t, take(t, source))); diff != "" {
+			t.Error(diff)
+		}
+	}
+	opts.Transport, opts.Mirrors = git.TransportGoGit, mirrors(t)
+	wantError(t, resolveError(t, opts), source.ErrInvalid, "SHA-256", "TransportGit")
+}
+
 // pgpKey makes a PGP key: both halves armored.
 func pgpKey(t *testing.T) (private, public []byte) {
 	t.Helper()

@@ -39,7 +39,8 @@ func (r Reference) check() error {
 func checkRefName(name string) error {
 	bad := strings.ContainsAny(name, " ~^:?*[\\\x7f") || strings.Contains(name, "..") || strings.Contains(name, "@{") ||
 		strings.Contains(name, "//") || strings.HasPrefix(name, "-") || strings.HasPrefix(name, "/") ||
-		strings.HasSuffix(name, "/") || strings.HasSuffix(name, ".") || strings.HasSuffix(name, ".lock")
+		strings.HasSuffix(name, "/") || strings.HasSuffix(name, ".") || strings.Contains("/"+name, "/.") ||
+		strings.Contains(name+"/", ".lock/")
 	for _, c := range name {
 		bad = bad || c < 0x20
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha1" //nolint:gosec // the format of Git
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ type refUpdate struct {
 
 // send pushes the commit to all targets.
 func (p *push) send(ctx context.Context, l *listing, base oid, e *edited) error {
-	req := pushRequest{options: p.opts.Options, pack: encodePack(e.objects), base: base, mirror: p.source.mirror.dir}
+	req := pushRequest{options: p.opts.Options, pack: encodePack(e.objects, len(base)), base: base, mirror: p.source.mirror.dir}
 	for _, t := range p.targets {
 		req.updates = append(req.updates, refUpdate{name: t, from: l.refs[t].id, to: e.commit})
 		// Only the branch that was built on may be moved without force.
@@ -131,8 +132,9 @@ func refusal(report *packp.ReportStatus, err error, told string) error {
 	return fmt.Errorf("%w: %s", ErrRejected, strings.Join(parts, "; "))
 }
 
-// encodePack writes objects as a pack without deltas (gitformat-pack(5)).
-func encodePack(list []newObject) []byte {
+// encodePack writes objects with ids of some length as a pack without deltas
+// (gitformat-pack(5)).
+func encodePack(list []newObject, idSize int) []byte {
 	seen := map[oid]bool{}
 	var body bytes.Buffer
 	count := uint32(0)
@@ -149,6 +151,10 @@ func encodePack(list []newObject) []byte {
 	}
 	out := binary.BigEndian.AppendUint32([]byte("PACK\x00\x00\x00\x02"), count)
 	out = append(out, body.Bytes()...)
+	if idSize == sha256.Size {
+		sum := sha256.Sum256(out)
+		return append(out, sum[:]...)
+	}
 	sum := sha1.Sum(out) //nolint:gosec // the format of Git
 	return append(out, sum[:]...)
 }
@@ -182,7 +188,7 @@ func (m *mirror) adopt(ctx context.Context, base oid, e *edited) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if err := indexPack(ctx, dir, bytes.NewReader(encodePack(e.objects)), o, len(base)); err != nil {
+	if err := indexPack(ctx, dir, bytes.NewReader(encodePack(e.objects, len(base))), o, len(base)); err != nil {
 		return err
 	}
 	if err := install(dir, m.dir); err != nil {

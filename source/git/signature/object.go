@@ -25,6 +25,7 @@ func SplitCommit(raw []byte) (payload, sig []byte, err error) {
 	if !found {
 		head, body = bytes.TrimSuffix(raw, []byte("\n")), nil
 	}
+	own := []byte(signatureHeader(raw) + " ")
 	var kept [][]byte
 	inSig, count := false, 0
 	for line := range bytes.SplitSeq(head, []byte("\n")) {
@@ -32,12 +33,12 @@ func SplitCommit(raw []byte) (payload, sig []byte, err error) {
 		case inSig && bytes.HasPrefix(line, []byte(" ")):
 			sig = append(append(sig, line[1:]...), '\n')
 			continue
-		case bytes.HasPrefix(line, []byte("gpgsig ")):
+		case bytes.HasPrefix(line, own):
 			inSig = true
 			count++
-			sig = append(append(sig, line[len("gpgsig "):]...), '\n')
+			sig = append(append(sig, line[len(own):]...), '\n')
 			continue
-		case bytes.HasPrefix(line, []byte("gpgsig-")):
+		case bytes.HasPrefix(line, []byte("gpgsig")):
 			// A second signature for another hash: two are refused.
 			count++
 		}
@@ -62,11 +63,21 @@ func JoinCommit(payload, sig []byte) []byte {
 	head, body, _ := bytes.Cut(payload, []byte("\n\n"))
 	var out bytes.Buffer
 	_, _ = out.Write(head)
-	_, _ = out.WriteString("\ngpgsig ")
+	_, _ = out.WriteString("\n" + signatureHeader(payload) + " ")
 	_, _ = out.Write(bytes.ReplaceAll(bytes.TrimRight(sig, "\n"), []byte("\n"), []byte("\n ")))
 	_, _ = out.WriteString("\n\n")
 	_, _ = out.Write(body)
 	return out.Bytes()
+}
+
+// signatureHeader is where a commit has its signature: it depends on the hash
+// of the repository, which the id of the tree shows (hash-function-transition(7)).
+func signatureHeader(commit []byte) string {
+	first, _, _ := bytes.Cut(commit, []byte("\n"))
+	if tree, ok := bytes.CutPrefix(first, []byte("tree ")); ok && len(tree) == 64 {
+		return "gpgsig-sha256"
+	}
+	return "gpgsig"
 }
 
 // SplitTag separates a tag object's bytes into what was signed and the armored

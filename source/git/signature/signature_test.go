@@ -70,6 +70,31 @@ func TestVerifyCommit(t *testing.T) {
 	}
 }
 
+// A repository of SHA-256 ids has its signatures in a header of another name.
+func TestSHA256CommitHasItsOwnHeader(t *testing.T) {
+	s, keys := signer(t)
+	payload := []byte("tree " + strings.Repeat("ab", 32) + "\nauthor A <a@x> 1 +0000\ncommitter A <a@x> 1 +0000\n\nm\n")
+	sig, err := s.Sign(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := signature.JoinCommit(payload, sig)
+	if !bytes.Contains(signed, []byte("\ngpgsig-sha256 ")) {
+		t.Errorf("%s", signed)
+	}
+	if _, err := keys.VerifyCommit(signed); err != nil {
+		t.Error(err)
+	}
+	for name, bad := range map[string][]byte{
+		"only for the other hash": bytes.Replace(signed, []byte("gpgsig-sha256 "), []byte("gpgsig "), 1),
+		"for both":                bytes.Replace(signed, []byte("\ngpgsig-sha256 "), []byte("\ngpgsig x\ngpgsig-sha256 "), 1),
+	} {
+		if _, err := keys.VerifyCommit(bad); !errors.Is(err, signature.ErrBad) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestVerifyTag(t *testing.T) {
 	s, keys := signer(t)
 	payload := "object x\ntype commit\ntag v1\ntagger A <a@x> 1 +0000\n\nmessage\n"
