@@ -32,6 +32,9 @@
 // changed: an added or removed tag is parsed once for each policy in use, and a
 // vanished winner is replaced by the next best without parsing anything again.
 //
+// A set keeps 24 bytes for each tag beside its text, and some 28 for each policy
+// that the tag is eligible for (measured by bench/images).
+//
 // A Set may be used by several goroutines at the same time.
 //
 // # What it does not do

@@ -197,3 +197,33 @@ func TestOnlyWhatCosignSignedIsWritten(t *testing.T) {
 		t.Errorf("got %s, error %v", got, err)
 	}
 }
+
+// TestOutrunPushKeepsBoth: a human pushes after the change was computed and before
+// it arrives, to the same file.
+func TestOutrunPushKeepsBoth(t *testing.T) {
+	reg := servers.NewRegistry(t, servers.RegistryOptions{})
+	pushImage(t, reg, "org/app", time.Now(), "1.1.0", "main-1")
+	var once sync.Once
+	var repo *gitserver.Repo
+	var human string
+	srv := gitserver.New(t, gitserver.Options{Wrap: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "git-receive-pack") {
+				once.Do(func() {
+					human = repo.Commit(map[string]string{"web.yaml": strings.Replace(marked, "a comment", "a better comment", 1)})
+				})
+			}
+			next.ServeHTTP(w, r)
+		})
+	}})
+	repo = srv.Repo("fleet")
+	repo.Commit(map[string]string{"policies.yaml": policies(reg.Host), "web.yaml": marked})
+	ok(t, 0, "--insecure", reg.Host, repo.URL())
+	if got := repo.Git("rev-parse", "main^"); human == "" || got != human {
+		t.Errorf("the update is on %s, the human pushed %q", got, human)
+	}
+	got := repo.Git("show", "main:web.yaml")
+	if !strings.Contains(got, "# a better comment\n\nimage: "+reg.Host+"/org/app:1.1.0 #") {
+		t.Errorf("not both changes: %s", got)
+	}
+}

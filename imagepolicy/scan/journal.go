@@ -19,7 +19,7 @@ import (
 // over those before it. Tags have no spaces.
 //
 //	gitopskit tags 1              which format this is
-//	i JSON                        of which image, and what is excluded
+//	i JSON                        of which image, without what
 //	b SECONDS                     when the first scan was
 //	t TAG                         a tag that was found then
 //	+ SECONDS TAG                 one that was found later
@@ -85,7 +85,7 @@ func (i *Image) load() error {
 	if i.opts.Store == nil {
 		return nil
 	}
-	i.journal = &journal{path: i.opts.Store.file(i.Name())}
+	i.journal = &journal{path: i.opts.Store.file(i.identity())}
 	data, err := os.ReadFile(i.journal.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -98,22 +98,16 @@ func (i *Image) load() error {
 		i.session.client.log.Warn("stored tags cannot be read and are begun anew", "image", i.Name(), "cause", err)
 		return nil
 	}
-	if r.id.Image != i.Name() {
+	if r.id.Image != i.Name() || !slices.Equal(r.id.Exclude, i.opts.Exclude) {
 		return nil
 	}
 	i.journal.size, i.journal.lines = int64(len(data)), r.lines
-	others := !slices.Equal(r.id.Exclude, i.opts.Exclude)
-	if others {
-		r.memory.pages, r.memory.fullAt = nil, time.Time{} // what was excluded is not in it
-	}
-	if r.torn || others {
+	if r.torn {
 		i.journal.size = -1 // the next write makes it whole
 	}
 	tags := make([]string, 0, len(r.tags))
 	for tag := range r.tags {
-		if !i.excluded(tag) {
-			tags = append(tags, tag)
-		}
+		tags = append(tags, tag)
 	}
 	i.set.Add(tags...)
 	for tag, d := range r.memory.dated {
@@ -222,7 +216,7 @@ func (i *Image) write(news lines, anew bool) error {
 		return nil
 	}
 	info, err := os.Stat(j.path)
-	if anew || err != nil || info.Size() != j.size || j.lines+news.count > 2*i.set.Len()+1000 {
+	if anew || err != nil || info.Size() != j.size || j.lines+news.count > 2*(i.set.Len()+len(i.memory.dated))+1000 {
 		return i.rewrite()
 	}
 	f, err := os.OpenFile(j.path, os.O_WRONLY|os.O_APPEND, 0o600)

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Store keeps the tags of images in a folder, a file for each image: what a
-// process learned, the next one knows. A scan that finds nothing new writes a line
+// Store keeps the tags of images in a folder, a file for each image and for what is
+// excluded of it: what a process learned, the next one knows. A scan that finds nothing new writes a line
 // after a full listing, and else nothing; one that does appends what is new. What
 // the machine loses when it crashes is learned again by the next scan. One process
 // at a time should use a file; if two do, the one that wrote last is believed.
@@ -28,13 +28,13 @@ func OpenStore(dir string) (*Store, error) {
 }
 
 // file returns the file for an image.
-func (s *Store) file(image string) string {
-	sum := sha256.Sum256([]byte(image))
+func (s *Store) file(id identity) string {
+	sum := sha256.Sum256(mustJSON(id))
 	readable := strings.Map(func(r rune) rune {
 		if r == '/' || r == ':' {
 			return '_'
 		}
 		return r
-	}, image)
+	}, id.Image)
 	return filepath.Join(s.dir, readable[:min(len(readable), 100)]+"-"+hex.EncodeToString(sum[:6])+".tags")
 }
