@@ -141,6 +141,12 @@ func TestFolder(t *testing.T) {
 	if got, err := os.ReadFile(file); err != nil || string(got) != marked {
 		t.Fatalf("a dry run wrote %q, error %v", got, err)
 	}
+	store := t.TempDir()
+	for range 2 {
+		if out := ok(t, 0, "--insecure", reg.Host, "--soak", "1h", "--store", store, "--exit-code", folder); !strings.Contains(out, "== flux-system:app waits: ") {
+			t.Error(out)
+		}
+	}
 	if out := ok(t, 0, "--insecure", reg.Host, "--path", "apps", "--quiet", folder); strings.Contains(out, "chosen") || !strings.Contains(out, "web.yaml:3:") {
 		t.Error(out)
 	}

@@ -63,7 +63,7 @@ func (p *program) once(ctx context.Context) (changed bool, err error) {
 		return false, err
 	}
 	images, failed := p.choose(ctx, wishes)
-	if len(images) == 0 {
+	if len(images) == 0 || ctx.Err() != nil {
 		return false, failed
 	}
 	if p.repo != nil {
@@ -105,6 +105,10 @@ func (p *program) choose(ctx context.Context, wishes []wish) (map[setters.Policy
 	var errs []error
 	for _, w := range wishes {
 		choice, err := p.chooseOne(ctx, w, scanned)
+		if errors.Is(err, scan.ErrTooYoung) { // nothing is wrong, it takes its time
+			fmt.Fprintf(p.out, "== %s waits: %v\n", w.name, err)
+			continue
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("ImagePolicy %s: %w", w.name, err))
 			continue

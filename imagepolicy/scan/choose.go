@@ -57,7 +57,7 @@ func (p Passed) String() string { return p.Tag + ": " + p.Why.Error() }
 // Choose says which of the tags of the last scan should run. The registry is asked
 // for dates if the policy wants them, for digests, and for what the Verifier
 // needs. Its errors wrap imagepolicy.ErrNoTag if no tag may be chosen, and else
-// those that Scan has.
+// those that Scan has; with ErrNoTag, they wrap the reasons of Choice.Passed as well.
 func (i *Image) Choose(ctx context.Context, want Want) (Choice, error) {
 	if want.Policy == nil {
 		return Choice{}, invalid("Policy", "it is required")
@@ -148,5 +148,19 @@ func (c *Choice) none(p *imagepolicy.Policy) error {
 	if more := len(c.Passed) - len(why); more > 0 {
 		why = append(why, fmt.Sprintf("and %d more", more))
 	}
-	return fmt.Errorf("%w by %s: %s", imagepolicy.ErrNoTag, p, strings.Join(why, "; "))
+	err := &noneError{text: fmt.Sprintf("%v by %s: %s", imagepolicy.ErrNoTag, p, strings.Join(why, "; "))}
+	for _, passed := range c.Passed {
+		err.reasons = append(err.reasons, passed.Why)
+	}
+	return err
 }
+
+// noneError says that every tag was passed over.
+type noneError struct {
+	text    string
+	reasons []error
+}
+
+func (e *noneError) Error() string { return e.text }
+
+func (e *noneError) Unwrap() []error { return append([]error{imagepolicy.ErrNoTag}, e.reasons...) }

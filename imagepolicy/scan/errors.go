@@ -90,7 +90,7 @@ func classify(err error) error {
 		return fmt.Errorf("%w: set ClientOptions.CA if the registry has an authority of its own: %w", ErrTLS, err)
 	}
 	for _, known := range []error{
-		ErrInvalid, ErrAuth, ErrNotFound, ErrRateLimited, ErrUnreachable, ErrNotSigned, context.Canceled, context.DeadlineExceeded,
+		ErrInvalid, ErrAuth, ErrNotFound, ErrRateLimited, ErrUnreachable, ErrNotSigned, ErrTooYoung, context.Canceled, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, known) {
 			return err

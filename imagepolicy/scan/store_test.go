@@ -82,7 +82,7 @@ func TestSoakGoesOnInTheNextProcess(t *testing.T) {
 	scanned(t, first)
 	want := Want{Policy: semver(t, "*"), Soak: time.Hour}
 	_, err := first.Choose(t.Context(), want)
-	if !errors.Is(err, imagepolicy.ErrNoTag) || !strings.Contains(err.Error(), "1.1.0: not seen for long enough: since "+begun.UTC().Format(time.RFC3339)+", wanted is 1h0m0s") {
+	if !errors.Is(err, imagepolicy.ErrNoTag) || !errors.Is(err, ErrTooYoung) || errors.Is(err, ErrNotSigned) || !strings.Contains(err.Error(), "1.1.0: not seen for long enough: since "+begun.UTC().Format(time.RFC3339)+", wanted is 1h0m0s") {
 		t.Errorf("got %v", err)
 	}
 	w.now = w.now.Add(50 * time.Minute)

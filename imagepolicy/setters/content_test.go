@@ -137,7 +137,7 @@ func TestUpdateFolder(t *testing.T) {
 	}
 	want := []string{
 		"a.yaml:9: Deployment/prod/web spec.containers[0].image: a:1 -> ghcr.io/org/app:2.0.0 (ns:app)",
-		"large.yaml:3001:  image: a:1 -> ghcr.io/org/app:2.0.0 (ns:app)", "bad.yml", "link.yaml",
+		"large.yaml:3001: image: a:1 -> ghcr.io/org/app:2.0.0 (ns:app)", "bad.yml", "link.yaml",
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Error(diff)

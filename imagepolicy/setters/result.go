@@ -3,6 +3,7 @@ package setters
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 var errNoScalar = errors.New("the marker is beside no scalar that can be written (not a block scalar, an alias, an empty value or several lines)")
@@ -48,7 +49,8 @@ type Change struct {
 
 // String describes the change in one line.
 func (c Change) String() string {
-	return fmt.Sprintf("%s:%d: %s %s: %s -> %s (%s)", c.File, c.Line, c.Object, c.Field, c.Old, c.New, c.Policy)
+	where := strings.TrimLeft(c.Object.String()+" "+c.Field, " ")
+	return fmt.Sprintf("%s:%d: %s: %s -> %s (%s)", c.File, c.Line, where, c.Old, c.New, c.Policy)
 }
 
 // Skipped is a marker that was not followed, or, with the line 0, a file that was
