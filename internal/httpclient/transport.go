@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -103,6 +104,11 @@ func IsCertificateError(err error) bool {
 	var bad x509.CertificateInvalidError
 	var verify *tls.CertificateVerificationError
 	var alert tls.AlertError
+	// What the server says of ours comes as an operation of the connection.
+	var remote *net.OpError
+	if errors.As(err, &remote) && remote.Op == "remote error" && strings.Contains(remote.Err.Error(), "certificate") {
+		return true
+	}
 	return errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &bad) || errors.As(err, &verify) || errors.As(err, &alert)
 }
 

@@ -53,7 +53,9 @@ func put(t testing.TB, c *minio.Client, key, content string) {
 
 func provider(t testing.TB, srv *servers.S3, change func(*s3.Options)) *s3.Provider {
 	t.Helper()
-	o := s3.Options{Endpoint: srv.Host, Bucket: "apps", AccessKey: srv.AccessKey, SecretKey: srv.SecretKey, Insecure: true}
+	o := s3.Options{Endpoint: srv.Host, Bucket: "apps", Insecure: true}.WithSecret(map[string][]byte{
+		"accesskey": []byte(srv.AccessKey), "secretkey": []byte(srv.SecretKey),
+	})
 	if change != nil {
 		change(&o)
 	}

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -261,6 +262,26 @@ func TestChartsThatAreRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestServersThatDoNotEnd(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/silent") {
+			<-r.Context().Done()
+			return
+		}
+		for r.Context().Err() == nil {
+			if _, err := w.Write(bytes.Repeat([]byte("#                       \n"), 10_000)); err != nil {
+				return
+			}
+		}
+	}))
+	defer srv.Close()
+	_, err := open(t, helmrepo.Options{URL: srv.URL + "/endless", MaxIndexBytes: 1 << 20}).Resolve(t.Context())
+	wantError(t, err, source.ErrTooLarge, "MaxIndexBytes")
+	_, err = open(t, helmrepo.Options{URL: srv.URL + "/silent", Timeout: 200 * time.Millisecond}).Resolve(t.Context())
+	wantError(t, err, context.DeadlineExceeded, "Timeout")
 }
 
 func TestAChartPackagedOnWindows(t *testing.T) {

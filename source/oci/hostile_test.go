@@ -212,3 +212,22 @@ func TestARedirectDoesNotCarryCredentials(t *testing.T) {
 		t.Errorf("the other host was given %q", leaked)
 	}
 }
+
+func TestARegistryWithoutHEAD(t *testing.T) {
+	t.Parallel()
+	layer := layerOf(t, tar.Header{Name: "a", Size: 10, Typeflag: tar.TypeReg})
+	h, opts := newHostile(t, layer, len(layer))
+	h.manifests = func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+		_, _ = w.Write(h.manifest)
+	}
+	opts.Reference = oci.Reference{Tag: "v1"}
+	a := take(t, open(t, opts))
+	if want := source.Revision("v1@" + sum(h.manifest)); a.Revision() != want {
+		t.Errorf("%s, not %s", a.Revision(), want)
+	}
+}

@@ -248,12 +248,17 @@ func TestAContainerIsFetched(t *testing.T) {
 	secret, certificate := app, app
 	secret.ClientSecret, certificate.ClientCertificate = "s3cret", c.certificate(t)
 	for name, o := range map[string]azure.Options{
-		"account key":       {AccountKey: key},
-		"SAS":               {SASKey: "?sv=2023&sig=si%2Bg"},
-		"secret":            {Application: secret},
-		"certificate":       {Application: certificate},
-		"token":             {Token: func(context.Context) (string, time.Time, error) { return "secret-token", time.Time{}, nil }},
-		"managed identity":  {Token: azure.ManagedIdentity{ClientID: "client", Endpoint: c.URL}.Token},
+		"account key":      {AccountKey: key},
+		"SAS":              {SASKey: "?sv=2023&sig=si%2Bg"},
+		"secret":           {Application: secret},
+		"certificate":      {Application: certificate},
+		"token":            {Token: func(context.Context) (string, time.Time, error) { return "secret-token", time.Time{}, nil }},
+		"managed identity": {Token: azure.ManagedIdentity{ClientID: "client", Endpoint: c.URL}.Token},
+		"secret's key":     azure.Options{}.WithSecret(map[string][]byte{"accountKey": []byte(key)}),
+		"secret's SAS":     azure.Options{}.WithSecret(map[string][]byte{"sasKey": []byte("sig=si%2Bg")}),
+		"secret's app": azure.Options{}.WithSecret(map[string][]byte{
+			"tenantId": []byte("tenant"), "clientId": []byte("client"), "clientSecret": []byte("s3cret"), "authorityHost": []byte(c.URL),
+		}),
 		"workload identity": {Token: azure.WorkloadIdentity{TenantID: "tenant", ClientID: "client", TokenFile: file, AuthorityHost: c.URL}.Token},
 	} {
 		o.Endpoint, o.Account = c.URL, "account"
@@ -262,7 +267,7 @@ func TestAContainerIsFetched(t *testing.T) {
 			t.Errorf("%s: %s %v", name, diff, err)
 		}
 	}
-	if c.tokens != 3 {
+	if c.tokens != 4 {
 		t.Errorf("%d tokens of Entra were asked for", c.tokens)
 	}
 }
@@ -328,6 +333,9 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		}
 	}
 	o := azure.Options{AccountKey: "ssss", SASKey: "ssss", Application: azure.Application{ClientSecret: "ssss"}}
+	if o := (azure.Options{}).WithSecret(map[string][]byte{"clientId": []byte("client")}); o.Token == nil || o.Identity != "client" {
+		t.Error("clientId alone is not taken for a managed identity")
+	}
 	if text := fmt.Sprintf("%v %+v %#v %v %#v", o, o, o, o.Application, o.Application); strings.Contains(text, "ssss") {
 		t.Error(text)
 	}

@@ -224,7 +224,7 @@ func TestABucketIsFetched(t *testing.T) {
 	objects := map[string]string{"a": "1", "b/c d.yaml": "2", "b/%2F?&+ü": "3", "d.gz": "\x1f\x8b no gzip", "e": "5"}
 	c := newCloud(t, objects)
 	dir := t.TempDir()
-	s := open(t, gcs.Options{Endpoint: c.URL, ServiceAccount: c.account(t)}, dir)
+	s := open(t, gcs.Options{Endpoint: c.URL}.WithSecret(map[string][]byte{"serviceaccount": c.account(t)}), dir)
 	got, err := take(s, t)
 	if diff := cmp.Diff(objects, got); diff != "" || err != nil {
 		t.Fatal(diff, err)
