@@ -3,7 +3,7 @@ package kustomization
 import (
 	"context"
 	"fmt"
-	"strings"
+	"os"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -35,10 +35,9 @@ func (u *run) decrypter(ctx context.Context) (kustomize.Decrypter, error) {
 		case err != nil:
 			return nil, err
 		}
-		for name := range s.Data {
-			if strings.HasPrefix(name, "sops.") {
-				return nil, refuse("the Secret %s has the key %s: key services are not supported by this version of the reconciler", key, name)
-			}
+		var err error
+		if opts.Sources, err = keySources(s.Data, os.Getenv("VAULT_ADDR")); err != nil {
+			return nil, refuse("the Secret %s: %w", key, err)
 		}
 		opts.Secret = s.Data
 	}
