@@ -91,7 +91,11 @@ func TestKilledAtAnyInstant(t *testing.T) {
 	// within the time of two.
 	cycle := killAfter(t, dir, repo.URL(), 0)
 	stored := true
-	for i := range kills {
+	rounds := kills
+	if testing.Short() {
+		rounds = kills / 5
+	}
+	for i := range rounds {
 		killAfter(t, dir, repo.URL(), 1+rand.N(2*cycle))
 		files := open(t, filepath.Join(dir, "store"), store.Options{})
 		leftovers(t, filepath.Join(dir, "store"))
