@@ -22,7 +22,7 @@ import (
 type repository struct {
 	source  *git.Source
 	mirrors *git.Mirrors
-	dir     string
+	scratch string // is removed in the end, if it is set
 	branch  string
 	author  git.Signature
 	signer  *signature.Signer
@@ -41,10 +41,14 @@ func openRepository(o options) (*repository, error) {
 			return nil, err
 		}
 	}
-	if r.dir, err = os.MkdirTemp("", "image-update-"); err != nil {
-		return nil, err
+	dir := filepath.Join(o.store, "git")
+	if o.store == "" {
+		if r.scratch, err = os.MkdirTemp("", "image-update-"); err != nil {
+			return nil, err
+		}
+		dir = r.scratch
 	}
-	if r.mirrors, err = git.OpenMirrors(r.dir, git.MirrorOptions{}); err == nil {
+	if r.mirrors, err = git.OpenMirrors(dir, git.MirrorOptions{}); err == nil {
 		r.source, err = git.New(git.Options{URL: o.target, Reference: git.Reference{Branch: o.branch}, Auth: auth, Mirrors: r.mirrors})
 	}
 	if err != nil {
@@ -58,7 +62,9 @@ func (r *repository) close() {
 	if r.mirrors != nil {
 		_ = r.mirrors.Close()
 	}
-	_ = os.RemoveAll(r.dir)
+	if r.scratch != "" {
+		_ = os.RemoveAll(r.scratch)
+	}
 }
 
 func gitAuth(o options) (git.Auth, error) {

@@ -121,7 +121,7 @@ func TestEachUpdateIsAPullRequest(t *testing.T) {
 	t.Setenv("GIT_PASSWORD", "s3cret")
 	t.Setenv("FORGE_TOKEN", "t0ken")
 	args := []string{
-		"--insecure", reg.Host, "--push-branch", "image-updates/{{ .ID }}", "--message", "Update\n\n{{ range .Updated.Images }}- {{ . }}\n{{ end }}",
+		"--insecure", reg.Host, "--store", t.TempDir(), "--push-branch", "image-updates/{{ .ID }}", "--message", "Update\n\n{{ range .Updated.Images }}- {{ . }}\n{{ end }}",
 		"--pull-request", "gitlab", "--forge-url", api.URL, "--forge-repository", "org/fleet", repo.URL(),
 	}
 	before := repo.Git("rev-parse", "main")

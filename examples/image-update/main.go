@@ -155,7 +155,7 @@ func (o *options) flags() *flag.FlagSet {
 	f.BoolVar(&o.quiet, "quiet", false, "do not print why tags were chosen")
 	f.DurationVar(&o.every, "every", 0, "do it again and again, after this `time`, until the program is ended")
 
-	f.StringVar(&o.store, "store", "", "`folder` that keeps what was learned of tags until the next run")
+	f.StringVar(&o.store, "store", "", "`folder` that keeps what was learned of tags, and the Git repository, until the next run")
 	f.DurationVar(&o.soak, "soak", 0, "choose only tags that were seen for this `time`; needs --store or --every")
 	f.StringVar(&o.cosignKey, "cosign-key", "", "choose only images that cosign signed with the key of this public key `file`; writes their digests")
 	f.BoolVar(&o.digest, "digest", false, "write digests beside tags, as digestReflectionPolicy: Always does")

@@ -159,6 +159,8 @@ func TestFolder(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
 	key := filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(key, []byte("s3cret"), 0o600); err != nil {
 		t.Fatal(err)
@@ -183,6 +185,9 @@ func TestUsage(t *testing.T) {
 			code, out, errs := do(t, c.args...)
 			if code != c.code || !strings.Contains(out+errs, c.says) || strings.Contains(errs, "s3cret") {
 				t.Errorf("exit code %d, want %d and %q\n%s%s", code, c.code, c.says, out, errs)
+			}
+			if left, err := filepath.Glob(filepath.Join(temporary, "image-update-*")); err != nil || len(left) > 0 {
+				t.Errorf("left behind: %q, error %v", left, err)
 			}
 		})
 	}

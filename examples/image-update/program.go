@@ -33,20 +33,28 @@ func newProgram(o options, out io.Writer) (*program, error) {
 	if p.client, err = newClients(o); err != nil {
 		return nil, err
 	}
+	if err = p.open(o); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *program) open(o options) (err error) {
 	if o.store != "" {
 		if p.store, err = scan.OpenStore(o.store); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if o.isGit() {
 		if p.repo, err = openRepository(o); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if o.forge != "" {
 		p.forge, err = openForge(o)
 	}
-	return p, err
+	return err
 }
 
 func (p *program) close() {

@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/random"
@@ -101,6 +103,8 @@ func updateImages(t *testing.T, args ...string) {
 	var mu sync.Mutex
 	var out bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), binary, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it tidies up
+	cmd.WaitDelay = time.Minute
 	cmd.Stdout = writerFunc(func(p []byte) (int, error) {
 		mu.Lock()
 		defer mu.Unlock()
