@@ -74,6 +74,9 @@ func forbidden(name, dep string) string {
 	if slices.ContainsFunc(neverInSDK, func(m string) bool { return within(dep, m) }) {
 		return "it does not belong into the SDK"
 	}
+	if within(dep, "testing") && top != "internal" {
+		return "it is for tests"
+	}
 	return ""
 }
 
@@ -186,6 +189,8 @@ func TestViolationsAreSeen(t *testing.T) {
 			[]string{"inventory imports ssa: these two do not know each other"}},
 		"Kubernetes where there is none": {graph{in("imagepolicy/setters"): {"example.com/a"}, "example.com/a": {"k8s.io/klog/v2"}},
 			[]string{"imagepolicy/setters imports k8s.io/klog/v2: it compiles without Kubernetes"}},
+		"what is for tests": {graph{in("render/helm"): {"testing/fstest"}, in("internal/parts"): {"testing"}},
+			[]string{"render/helm imports testing/fstest: it is for tests"}},
 		"controller-runtime": {graph{in("ssa"): {"sigs.k8s.io/controller-runtime/pkg/client"}},
 			[]string{"ssa imports sigs.k8s.io/controller-runtime/pkg/client: it does not belong into the SDK"}},
 	}

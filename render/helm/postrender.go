@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"strings"
-	"testing/fstest"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -63,10 +62,7 @@ func (p PostRender) Run(ctx context.Context, objects []*unstructured.Unstructure
 		if err != nil {
 			return nil, err
 		}
-		folder := fstest.MapFS{
-			"kustomization.yaml": {Data: []byte("resources: [all.yaml]\n")},
-			"all.yaml":           {Data: []byte(text)},
-		}
+		folder := manifestFS{"kustomization.yaml": "resources: [all.yaml]\n", "all.yaml": text}
 		objects, err = kustomize.Build(ctx, folder, ".", kustomize.Options{Patches: step.Patches, Images: step.Images})
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrPostRender, err)
