@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
 
 	"github.com/Masterminds/semver/v3"
 
@@ -37,6 +38,12 @@ type OCIChartOptions struct {
 type OCIChart struct {
 	opts OCIChartOptions
 	name string
+
+	mu   sync.Mutex
+	last struct { // knows what was verified
+		digest string
+		source *oci.Source
+	}
 }
 
 var _ source.Source = (*OCIChart)(nil)
@@ -51,11 +58,20 @@ func NewOCIChart(opts OCIChartOptions) (*OCIChart, error) {
 }
 
 func (c *OCIChart) source(digest string) (*oci.Source, error) {
-	return oci.New(oci.Options{
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last.source != nil && c.last.digest == digest {
+		return c.last.source, nil
+	}
+	s, err := oci.New(oci.Options{
 		URL: c.opts.URL, Reference: oci.Reference{Digest: digest}, Layer: oci.Layer{MediaType: MediaTypeChart},
 		Client: c.opts.Client, Cache: c.opts.Cache, Verifier: c.opts.Verifier,
 		Limits: archive.Limits{Bytes: maxUnpacked, Entries: maxChartFiles}, MaxLayerBytes: defaultMaxChart,
 	})
+	if err == nil {
+		c.last.digest, c.last.source = digest, s
+	}
+	return s, err
 }
 
 // Resolve implements source.Source: the revision is the version and the digest,

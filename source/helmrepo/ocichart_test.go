@@ -148,4 +148,8 @@ func TestAnOCIChartMustBeSigned(t *testing.T) {
 	if err != nil || a.Metadata()[oci.MetadataSigner] != "cosign key "+keys[0].String() {
 		t.Errorf("%v, %v", a, err)
 	}
+	reg.Reset()
+	if _, err := c.Fetch(t.Context(), rev); err != nil || len(reg.Requests()) != 0 {
+		t.Errorf("a verified chart that is kept: %v, requests %v", err, reg.Requests())
+	}
 }

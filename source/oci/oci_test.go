@@ -446,9 +446,20 @@ func TestVerifierDecides(t *testing.T) {
 	if a.Metadata()[oci.MetadataSigner] != "somebody" || v.seen != reg.Host+"/app@"+digest {
 		t.Errorf("%v, %s", a.Metadata(), v.seen)
 	}
+	// What was accepted is not asked about again, and costs no request.
 	v.err = fmt.Errorf("%w: nobody signed", source.ErrVerification)
+	reg.Reset()
+	if again, err := s.Fetch(t.Context(), a.Revision()); err != nil || again.Metadata()[oci.MetadataSigner] != "somebody" || len(reg.Requests()) != 0 {
+		t.Errorf("%v, %v, requests %v", again, err, reg.Requests())
+	}
+	// Another source asks, and what is refused is asked about each time.
+	s = open(t, oci.Options{URL: url, Client: c, Verifier: v})
 	_, err = s.Fetch(t.Context(), a.Revision())
 	wantError(t, err, source.ErrVerification, "nobody signed")
+	v.err = nil
+	if _, err := s.Fetch(t.Context(), a.Revision()); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestOptionsThatMakeNoSense(t *testing.T) {

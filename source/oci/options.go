@@ -22,7 +22,8 @@ type Options struct {
 	// Cache keeps what was fetched. Required.
 	Cache *Cache
 	// Verifier must accept the digest before anything of it is used; nil
-	// accepts all.
+	// accepts all. A source asks it until it accepts a digest, and then not
+	// about that digest again.
 	Verifier Verifier
 	// Ignore holds patterns in the syntax of .gitignore for files that are
 	// left out.

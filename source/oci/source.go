@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -26,6 +27,9 @@ import (
 type Source struct {
 	opts Options
 	repo name.Repository
+
+	mu       sync.Mutex
+	verified map[string]string // digests that the Verifier accepted, and who signed
 }
 
 var _ source.Source = (*Source)(nil)
@@ -181,7 +185,7 @@ func (s *Source) key(digest string) string {
 }
 
 // Fetch implements source.Source. A digest that is in the cache costs no
-// request, unless a Verifier asks.
+// request; the Verifier is asked about each digest until it accepts it.
 func (s *Source) Fetch(ctx context.Context, revision source.Revision) (*source.Artifact, error) {
 	ctx, cancel := s.opts.Client.timeout(ctx)
 	defer cancel()
@@ -197,16 +201,12 @@ func (s *Source) fetch(ctx context.Context, revision source.Revision) (*source.A
 	if !strings.HasPrefix(digest, "sha256:") {
 		return nil, invalidf("%q is no revision of an OCI artifact", revision)
 	}
-	signer := ""
-	if s.opts.Verifier != nil {
-		var err error
-		if signer, err = s.opts.Verifier.Verify(ctx, s.opts.Client, s.repo.Name(), digest); err != nil {
-			return nil, err
-		}
+	signer, err := s.verify(ctx, digest)
+	if err != nil {
+		return nil, err
 	}
 	tree, ok := s.opts.Cache.trees.Get(s.key(digest))
 	if !ok {
-		var err error
 		if tree, err = s.download(ctx, digest); err != nil {
 			return nil, err
 		}
@@ -219,6 +219,33 @@ func (s *Source) fetch(ctx context.Context, revision source.Revision) (*source.A
 	metadata[MetadataSigner] = signer
 	return a.WithMetadata(metadata), nil
 }
+
+// verify asks the Verifier, unless it accepted the digest before: what a digest
+// names does not change. A refusal is asked about again.
+func (s *Source) verify(ctx context.Context, digest string) (signer string, err error) {
+	if s.opts.Verifier == nil {
+		return "", nil
+	}
+	s.mu.Lock()
+	signer, known := s.verified[digest]
+	s.mu.Unlock()
+	if known {
+		return signer, nil
+	}
+	if signer, err = s.opts.Verifier.Verify(ctx, s.opts.Client, s.repo.Name(), digest); err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.verified == nil || len(s.verified) >= maxVerified {
+		s.verified = map[string]string{}
+	}
+	s.verified[digest] = signer
+	return signer, nil
+}
+
+// maxVerified is how many digests are remembered as verified.
+const maxVerified = 1000
 
 // download brings the layer and keeps what is made of it.
 func (s *Source) download(ctx context.Context, digest string) (*treecache.Tree, error) {
