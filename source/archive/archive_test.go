@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -62,7 +63,12 @@ func TestExtractRefuses(t *testing.T) {
 	}
 	file := func(name string) tar.Header { return tar.Header{Name: name, Mode: 0o644, Uname: "x"} }
 	folder := func(name string) tar.Header { return tar.Header{Name: name, Typeflag: tar.TypeDir, Mode: 0o755} }
+	chain := []tar.Header{file("x")}
+	for i := range 60 {
+		chain = append(chain, link(fmt.Sprint("l", i), fmt.Sprint("l", i+1)))
+	}
 	for name, headers := range map[string][]tar.Header{
+		"chain that no lookup follows":    append(chain, link("l60", "x")),
 		"parent":                          {file("../x")},
 		"parent inside":                   {file("a/../../x")},
 		"parent that stays":               {file("a/../x")},
@@ -134,6 +140,34 @@ func TestExtractBounds(t *testing.T) {
 	}
 	if _, _, err := extract(t, zeros, archive.ExtractOptions{Limits: archive.Limits{Bytes: -1}}); err == nil {
 		t.Error("a negative limit is taken")
+	}
+}
+
+// A sparse file is small in the archive and has any size when it is read.
+func TestExtractBoundsSparseFiles(t *testing.T) {
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	body := append([]byte("1\n0\n0\n"), make([]byte, 512)...)[:512] // one piece of data, of no bytes
+	if err := w.WriteHeader(&tar.Header{Name: "sparse", Mode: 0o644, Size: 512, Typeflag: tar.TypeReg, Format: tar.FormatPAX, PAXRecords: map[string]string{
+		"XNU.sparse.major": "1", "XNU.sparse.minor": "0", "XNU.sparse.name": "bomb", "XNU.sparse.realsize": "1099511627776",
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(body); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	raw := bytes.ReplaceAll(buf.Bytes(), []byte("XNU.sparse"), []byte("GNU.sparse"))
+	if h, err := tar.NewReader(bytes.NewReader(raw)).Next(); err != nil || h.Name != "bomb" || h.Size != 1<<40 {
+		t.Fatalf("no sparse file: %+v, %v", h, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // before the disk is full, should it be written
+	defer cancel()
+	_, err := archive.Extract(ctx, bytes.NewReader(gz(t, raw)), filepath.Join(t.TempDir(), "out"), archive.ExtractOptions{})
+	if !errors.Is(err, archive.ErrUnsafe) {
+		t.Errorf("error %v", err)
 	}
 }
 

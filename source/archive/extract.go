@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // ExtractOptions configures Extract. The zero value works.
@@ -109,6 +110,7 @@ func eachEntry(ctx context.Context, r io.Reader, limits Limits, visit func(*tar.
 	}
 	bound := &boundReader{r: gz, compressed: in, limits: limits}
 	tr := tar.NewReader(bound)
+	left := limits.Bytes
 	for n := 0; ; n++ {
 		hdr, err := tr.Next()
 		if errors.Is(err, io.EOF) {
@@ -120,6 +122,12 @@ func eachEntry(ctx context.Context, r io.Reader, limits Limits, visit func(*tar.
 		if n >= limits.Entries {
 			return fail("extract", hdr.Name, tooLargef("more than %d entries", limits.Entries))
 		}
+		if isSparse(hdr) {
+			return fail("extract", hdr.Name, unsafef("a sparse file, which may have any size"))
+		}
+		if left -= hdr.Size; left < 0 {
+			return fail("extract", hdr.Name, tooLargef("more than %d bytes when decompressed", limits.Bytes))
+		}
 		if err := visit(hdr, tr); err != nil {
 			return fail("extract", hdr.Name, err)
 		}
@@ -128,6 +136,20 @@ func eachEntry(ctx context.Context, r io.Reader, limits Limits, visit func(*tar.
 		return fail("extract", "", corrupt(err))
 	}
 	return nil
+}
+
+// isSparse is true for files whose holes are not in the stream, so that no
+// limit on the stream holds for them.
+func isSparse(hdr *tar.Header) bool {
+	if hdr.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for key := range hdr.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 // corrupt marks errors of the formats; those of limits and contexts stay.

@@ -85,6 +85,7 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		"branch":               {func(o *git.Options) { o.Reference.Branch = "--upload-pack=x" }, "no name"},
 		"name":                 {func(o *git.Options) { o.Reference.Name = "main" }, "refs/heads/main"},
 		"filter":               {func(o *git.Options) { o.Reference.SemVer, o.Reference.TagFilter = "*", "(" }, "TagFilter"},
+		"sparse path":          {func(o *git.Options) { o.SparsePaths = []string{"app/../../x"} }, "leaves the repository"},
 		"proxy":                {func(o *git.Options) { o.Proxy.URL = "ftp://x:1" }, "Proxy.URL"},
 	} {
 		t.Run(name, func(t *testing.T) {

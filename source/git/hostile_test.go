@@ -58,18 +58,21 @@ func TestHostileTrees(t *testing.T) {
 		tree string
 		is   error
 	}{
-		"parent":        {rawTree(t, repo, [3]string{"100644", "..", blob}), source.ErrUnsafe},
-		"parent folder": {rawTree(t, repo, [3]string{"40000", "..", inner}), source.ErrUnsafe},
-		"slash":         {rawTree(t, repo, [3]string{"100644", "../../x", blob}), source.ErrUnsafe},
-		"absolute":      {rawTree(t, repo, [3]string{"100644", "/etc/x", blob}), source.ErrUnsafe},
-		"backslash":     {rawTree(t, repo, [3]string{"100644", `a\b`, blob}), source.ErrUnsafe},
-		"Git's, odd":    {rawTree(t, repo, [3]string{"40000", ".GIT", inner}), source.ErrUnsafe},
-		"Git's on HFS+": {rawTree(t, repo, [3]string{"40000", ".g\u200cit", inner}), source.ErrUnsafe},
-		"Git's on NTFS": {rawTree(t, repo, [3]string{"40000", "git~1", inner}), source.ErrUnsafe},
-		"name twice":    {rawTree(t, repo, [3]string{"100644", "x", blob}, [3]string{"120000", "x", blob}), source.ErrInvalid},
-		"unknown mode":  {rawTree(t, repo, [3]string{"060000", "dev", blob}), source.ErrCorrupt},
-		"a bomb":        {bomb, source.ErrTooLarge},
-		"Git's folder":  {rawTree(t, repo, [3]string{"40000", ".git", inner}, [3]string{"100644", "y", blob}), nil},
+		"parent":             {rawTree(t, repo, [3]string{"100644", "..", blob}), source.ErrUnsafe},
+		"parent folder":      {rawTree(t, repo, [3]string{"40000", "..", inner}), source.ErrUnsafe},
+		"slash":              {rawTree(t, repo, [3]string{"100644", "../../x", blob}), source.ErrUnsafe},
+		"absolute":           {rawTree(t, repo, [3]string{"100644", "/etc/x", blob}), source.ErrUnsafe},
+		"backslash":          {rawTree(t, repo, [3]string{"100644", `a\b`, blob}), source.ErrUnsafe},
+		"Git's, odd":         {rawTree(t, repo, [3]string{"40000", ".GIT", inner}), source.ErrUnsafe},
+		"Git's on HFS+":      {rawTree(t, repo, [3]string{"40000", ".g\u200cit", inner}), source.ErrUnsafe},
+		"Git's on NTFS":      {rawTree(t, repo, [3]string{"40000", "git~1", inner}), source.ErrUnsafe},
+		"Git's with a dot":   {rawTree(t, repo, [3]string{"40000", ".git.", inner}), source.ErrUnsafe},
+		"Git's with a space": {rawTree(t, repo, [3]string{"40000", ".git ", inner}), source.ErrUnsafe},
+		"Git's stream":       {rawTree(t, repo, [3]string{"40000", ".git::$INDEX_ALLOCATION", inner}), source.ErrUnsafe},
+		"name twice":         {rawTree(t, repo, [3]string{"100644", "x", blob}, [3]string{"120000", "x", blob}), source.ErrInvalid},
+		"unknown mode":       {rawTree(t, repo, [3]string{"060000", "dev", blob}), source.ErrCorrupt},
+		"a bomb":             {bomb, source.ErrTooLarge},
+		"Git's folder":       {rawTree(t, repo, [3]string{"40000", ".git", inner}, [3]string{"100644", "y", blob}), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sha := object(t, repo, "commit", []byte("tree "+c.tree+"\nauthor A <a@x> 1 +0000\ncommitter A <a@x> 1 +0000\n\nm\n"))

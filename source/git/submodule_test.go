@@ -101,6 +101,9 @@ func testSubmodulesThatCannotBeFetched(t *testing.T) {
 	}{
 		"file":                {"file:///etc", source.ErrInvalid},
 		"ext":                 {"ext::sh -c id", source.ErrInvalid},
+		"option for a host":   {"https://-oProxyCommand=x/y", source.ErrInvalid},
+		"password in the URL": {"https://ann:topsecret@example.com/x", source.ErrInvalid},
+		"above the host":      {"../../../../none.git", source.ErrNotFound},
 		"SSH on another host": {"ssh://git@example.com/x", source.ErrAuth},
 		"itself":              {"", source.ErrNotFound},
 	} {

@@ -363,6 +363,24 @@ func TestReadIndex(t *testing.T) {
 	}
 }
 
+// Aliases of aliases stand for 10^12 values; none of them may be made.
+func TestIndexesOfAliases(t *testing.T) {
+	laughs := "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+	for i := 'b'; i <= 'l'; i++ {
+		laughs += fmt.Sprintf("%c: &%c [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*%c,", i-1), 10), ","))
+	}
+	for name, text := range map[string]string{
+		"as entries": laughs + "entries: {app: [*l]}\n",
+		"as URLs":    laughs + "entries:\n  app:\n  - name: app\n    version: 1.0.0\n    urls: *l\n",
+		"in a chart": "entries:\n  app:\n  - name: app\n    version: 1.0.0\n    " + strings.ReplaceAll(strings.TrimSpace(laughs), "\n", "\n    ") + "\n    urls: *l\n",
+		"in flow":    "entries: {app: [{name: app, version: 1.0.0, " + strings.ReplaceAll(strings.TrimSpace(laughs), "\n", ", ") + ", urls: *l}]}\n",
+	} {
+		if got, err := helmrepo.ReadIndex(strings.NewReader(text), "app"); len(got) > 0 || err != nil && !errors.Is(err, source.ErrCorrupt) && !errors.Is(err, source.ErrNotFound) {
+			t.Errorf("%s: %d versions, %v", name, len(got), err)
+		}
+	}
+}
+
 func FuzzReadIndex(f *testing.F) {
 	f.Add([]byte(indexOf("1.0.0", "x", "")))
 	f.Add([]byte(`{"entries":{"app":[{"version":"1.0.0","urls":["x"]}]}}`))
