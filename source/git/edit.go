@@ -48,7 +48,7 @@ func (p *push) compute(ctx context.Context, o *objects, base picked) (*edited, e
 	if err != nil {
 		return nil, err
 	}
-	w := walker{objects: o, maxFiles: p.source.opts.MaxFiles}
+	w := walker{objects: o, maxFiles: p.source.opts.MaxFiles, bytesLeft: p.source.opts.MaxBytes}
 	if err := w.walk(ctx, c.tree, ""); err != nil {
 		return nil, err
 	}

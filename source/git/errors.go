@@ -1,6 +1,7 @@
 package git
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -26,7 +27,10 @@ func classified(err error) bool {
 
 // badAnswer gives a sentinel to errors of go-git about what a server said that
 // have no other meaning.
-func badAnswer(err error) error {
+func badAnswer(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx) // which go-git keeps as text only
+	}
 	if err == nil || isContextError(err) || classified(classify(err, Auth{})) {
 		return err
 	}

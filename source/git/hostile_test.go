@@ -1,12 +1,15 @@
 package git_test
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gitopskit/gitopskit/internal/gitserver"
@@ -144,4 +147,87 @@ func TestPackThatIsTooLarge(t *testing.T) {
 	}
 	_, err = s.Fetch(t.Context(), rev)
 	wantError(t, err, source.ErrTooLarge, "MaxPackBytes")
+}
+
+func TestFilesThatAreTooLarge(t *testing.T) { eachTransport(t, testFilesThatAreTooLarge) }
+
+func testFilesThatAreTooLarge(t *testing.T) {
+	srv := gitserver.New(t, gitserver.Options{})
+	repo := srv.Repo("app")
+	repo.Commit(map[string]string{"a": strings.Repeat("0", 1<<20), "b": strings.Repeat("1", 1<<20)}) // a few kilobytes as a pack
+	opts := git.Options{URL: repo.URL(), Reference: onMain, MaxBytes: 2<<20 - 1}
+	wantError(t, fetchError(t, opts), source.ErrTooLarge, "Options.MaxBytes")
+	opts.MaxBytes++
+	take(t, open(t, opts))
+}
+
+// A server that stops in the middle of a pack, or never stops, costs a time-out;
+// what was fetched before stays.
+func TestServersThatBreakOffAFetch(t *testing.T) { eachTransport(t, testServersThatBreakOffAFetch) }
+
+func testServersThatBreakOffAFetch(t *testing.T) {
+	var broken atomic.Pointer[http.HandlerFunc]
+	srv := gitserver.New(t, gitserver.Options{Wrap: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h := broken.Load()
+			if h == nil || r.Method != http.MethodPost {
+				next.ServeHTTP(w, r)
+				return
+			}
+			answer := httptest.NewRecorder()
+			next.ServeHTTP(answer, r)
+			if !strings.Contains(answer.Body.String(), "PACK") {
+				w.Header().Set("Content-Type", answer.Header().Get("Content-Type"))
+				_, _ = w.Write(answer.Body.Bytes())
+				return
+			}
+			w.Header().Set("Content-Type", answer.Header().Get("Content-Type"))
+			_, _ = w.Write(answer.Body.Bytes()[:answer.Body.Len()*2/3])
+			_ = http.NewResponseController(w).Flush()
+			(*h)(w, r)
+		})
+	}})
+	repo := srv.Repo("app")
+	first := repo.Commit(map[string]string{"a": "1"})
+	m := mirrors(t)
+	opts := git.Options{URL: repo.URL(), Reference: onMain, Mirrors: m}
+	take(t, open(t, opts))
+	noise := make([]byte, 100<<10)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
+	repo.Commit(map[string]string{"a": "2", "noise": hex.EncodeToString(noise)})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for name, c := range map[string]struct {
+		rest http.HandlerFunc
+		is   error
+	}{
+		// As a time-out would end it, but on no clock.
+		"is silent":  {func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() }, context.Canceled},
+		"breaks off": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, source.ErrUnreachable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, opts)
+			rev, err := s.Resolve(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			broken.Store(&c.rest)
+			defer broken.Store(nil)
+			fetching := t.Context()
+			if name == "is silent" {
+				fetching = ctx
+			}
+			_, err = s.Fetch(fetching, rev)
+			wantError(t, err, c.is)
+			srv.Reset()
+			o := opts
+			o.Reference = git.Reference{Commit: first}
+			if got := files(t, take(t, open(t, o))); got["a"] != "1" || len(srv.Requests()) > 0 {
+				t.Errorf("what was fetched before: %v, %d requests", got, len(srv.Requests()))
+			}
+		})
+	}
+	if got := files(t, take(t, open(t, opts))); got["a"] != "2" {
+		t.Errorf("afterwards: %v", got)
+	}
 }

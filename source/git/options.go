@@ -63,6 +63,9 @@ type Options struct {
 	Timeout time.Duration
 	// MaxFiles is the most files an artifact may have. Zero means 200,000.
 	MaxFiles int
+	// MaxBytes is the most that the files of an artifact may have together,
+	// those in LFS not counted. Zero means 16 GiB.
+	MaxBytes int64
 	// Logger hears of recoveries; nil discards.
 	Logger *slog.Logger
 }
@@ -103,6 +106,7 @@ type Proxy struct {
 const (
 	defaultTimeout  = 60 * time.Second
 	defaultMaxFiles = 200_000
+	defaultMaxBytes = 16 << 30
 )
 
 func invalidf(format string, args ...any) error {

@@ -68,7 +68,7 @@ func (g *goGit) list(ctx context.Context) (*listing, error) {
 		return &listing{refs: map[string]ref{}}, nil
 	}
 	if err != nil {
-		return nil, badAnswer(err)
+		return nil, badAnswer(ctx, err)
 	}
 	return listingOf(adv), nil
 }
@@ -96,11 +96,11 @@ func (g *goGit) fetch(ctx context.Context, req fetchRequest, dir string) error {
 	defer s.Close()
 	adv, err := s.AdvertisedReferencesContext(ctx)
 	if err != nil {
-		return badAnswer(err)
+		return badAnswer(ctx, err)
 	}
 	pack, err := s.UploadPack(ctx, uploadRequest(req, adv.Capabilities))
 	if err != nil {
-		return badAnswer(err)
+		return badAnswer(ctx, err)
 	}
 	defer pack.Close()
 	var r io.Reader = pack

@@ -79,6 +79,9 @@ func newSource(opts Options) (*Source, error) {
 	if opts.MaxFiles == 0 {
 		opts.MaxFiles = defaultMaxFiles
 	}
+	if opts.MaxBytes == 0 {
+		opts.MaxBytes = defaultMaxBytes
+	}
 	log := opts.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -283,7 +286,7 @@ func samePacks(old, now *objects) bool {
 }
 
 func (s *Source) assemble(ctx context.Context, o *objects, root oid, selected []selection, revision source.Revision) (*source.Artifact, error) {
-	w := walker{objects: o, maxFiles: s.opts.MaxFiles, parts: []part{{endpoint: s.endpoint, auth: s.opts.Auth}}}
+	w := walker{objects: o, maxFiles: s.opts.MaxFiles, bytesLeft: s.opts.MaxBytes, parts: []part{{endpoint: s.endpoint, auth: s.opts.Auth}}}
 	for _, sel := range selected {
 		if err := w.walk(ctx, sel.tree, sel.path); err != nil {
 			return nil, err

@@ -106,11 +106,13 @@ func (o *objects) tree(id oid) ([]treeEntry, error) {
 type walker struct {
 	objects  *objects
 	maxFiles int
-	entries  []archive.Entry
-	subs     []submodule
-	prefix   string     // of the submodule that is walked
-	used     []*objects // of submodules
-	parts    []part     // the repository and its submodules
+	// bytesLeft is how many bytes the files that are still to come may have.
+	bytesLeft int64
+	entries   []archive.Entry
+	subs      []submodule
+	prefix    string     // of the submodule that is walked
+	used      []*objects // of submodules
+	parts     []part     // the repository and its submodules
 }
 
 // submodule is a commit of another repository that a tree names.
@@ -189,6 +191,11 @@ func (w *walker) file(e treeEntry, name string) error {
 	if err != nil {
 		return fmt.Errorf("%q: %w", name, err)
 	}
+	if size < 0 || size > w.bytesLeft {
+		return fmt.Errorf("%w: the files together are too large, with %q of %d bytes; set Options.MaxBytes, or select some with SparsePaths",
+			source.ErrTooLarge, name, size)
+	}
+	w.bytesLeft -= size
 	mode := fs.FileMode(0o644)
 	if e.mode&0o111 != 0 {
 		mode = 0o755
