@@ -4,9 +4,11 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -27,6 +29,7 @@ func TestReadmeNamesPackagesThatAreThere(t *testing.T) {
 	if len(rows) < 10 {
 		t.Fatalf("the table has %d rows", len(rows))
 	}
+	named := map[string]bool{".": true}
 	for _, row := range rows {
 		exported := map[string]bool{}
 		for dir := range strings.SplitSeq(row[1], "`, `") {
@@ -34,6 +37,7 @@ func TestReadmeNamesPackagesThatAreThere(t *testing.T) {
 				t.Errorf("%s: %v", dir, err)
 			}
 			addExported(t, dir, exported)
+			named[dir] = true
 		}
 		for _, name := range quoted.FindAllStringSubmatch(row[2], -1) {
 			if !exported[name[1]] {
@@ -41,6 +45,32 @@ func TestReadmeNamesPackagesThatAreThere(t *testing.T) {
 			}
 		}
 	}
+	for _, dir := range publicPackages(t) {
+		if !named[dir] {
+			t.Errorf("%s is not in the table", dir)
+		}
+	}
+}
+
+// publicPackages returns the folders of what can be imported and has a doc.go.
+func publicPackages(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch name := d.Name(); {
+		case err != nil:
+			return err
+		case d.IsDir() && path != "." && (strings.HasPrefix(name, ".") || slices.Contains([]string{"internal", "examples", "bench", "tools", "testdata"}, name)):
+			return filepath.SkipDir
+		case name == "doc.go":
+			out = append(out, filepath.ToSlash(filepath.Dir(path)))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 func addExported(t *testing.T, dir string, into map[string]bool) {
