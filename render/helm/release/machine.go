@@ -22,7 +22,7 @@ type Options struct {
 	OnEvent func(Event)
 	// FieldManager of drift corrections. Empty means "helm-controller".
 	FieldManager string
-	// Logger hears of decisions. Nil discards.
+	// Logger hears of decisions and of the API server's warnings. Nil discards.
 	Logger *slog.Logger
 }
 
@@ -60,6 +60,9 @@ func New(o Options) (*Machine, error) {
 	}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
+	}
+	if c.WarningHandler == nil && c.WarningHandlerWithContext == nil {
+		c.WarningHandler = warnings{m.log} // client-go would print them
 	}
 	return m, nil
 }

@@ -1,18 +1,24 @@
 package release
 
 import (
+	"bytes"
+	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/gitopskit/gitopskit/internal/parts"
+	"github.com/gitopskit/gitopskit/internal/testcluster"
 	"github.com/gitopskit/gitopskit/render/helm"
 )
 
@@ -57,9 +63,13 @@ func TestPodinfoIsInstalledUpgradedAndRemoved(t *testing.T) {
 	f.reconcile("install", InSync)
 	f.values(map[string]any{"replicaCount": 2, "redis": map[string]any{"enabled": true}})
 	f.reconcile("upgrade", InSync)
-	d, err := f.core.AppsV1().Deployments(f.s.Namespace).Get(t.Context(), "podinfo", metav1.GetOptions{})
-	if err != nil || d.Status.AvailableReplicas != 2 {
-		t.Errorf("%d replicas are available, %v", d.Status.AvailableReplicas, err)
+	// Helm waits until enough are ready; those of before may still be there.
+	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		d, err := f.core.AppsV1().Deployments(f.s.Namespace).Get(ctx, "podinfo", metav1.GetOptions{})
+		return err == nil && d.Status.AvailableReplicas == 2, err
+	})
+	if err != nil {
+		t.Errorf("two replicas are wanted: %v", err)
 	}
 	if _, err := f.m.Uninstall(t.Context(), f.s, f.r); err != nil {
 		t.Error(err)
@@ -147,6 +157,11 @@ func TestPodinfoTestsFail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var log bytes.Buffer
+	f.m, err = New(Options{Config: testcluster.Shared(t).RESTConfig(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
 	f.s.Test.Enable, f.s.Upgrade.DisableWait, f.s.Rollback.DisableWait = true, true, true
 	f.values(podinfoValues(map[string]any{"logLevel": "debug"}))
 	res := f.reconcile("upgrade test rollback", "", ErrTest)
@@ -154,6 +169,9 @@ func TestPodinfoTestsFail(t *testing.T) {
 		t.Errorf("%d failures, requeue %v", f.r.UpgradeFailures, res.Requeue)
 	}
 	f.history("deployed", "superseded", "superseded")
+	if !strings.Contains(log.String(), "would violate PodSecurity") {
+		t.Errorf("the API server's warnings are not in the log: %s", log.String())
+	}
 }
 
 // TestPodinfoUninstallFails: somebody holds an object by a finalizer; without it, the
