@@ -1,9 +1,7 @@
 package images
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/gitopskit/gitopskit/bench/internal/result"
 	"github.com/gitopskit/gitopskit/imagepolicy"
 	"github.com/gitopskit/gitopskit/imagepolicy/scan"
 	"github.com/gitopskit/gitopskit/internal/servers"
@@ -22,28 +21,6 @@ const (
 	versions = ">=1.0.0 <9.0.0"
 	peerName = "image-reflector-controller's algorithm"
 )
-
-// line is a figure as it is printed: ratio is peer / ours, more is better.
-type line struct {
-	Name     string  `json:"name"`
-	N        int     `json:"n"`
-	Ours     float64 `json:"ours"`
-	PeerName string  `json:"peer_name"`
-	Peer     float64 `json:"peer"`
-	Ratio    float64 `json:"ratio"`
-	Unit     string  `json:"unit"`
-	Requests int64   `json:"requests"`
-}
-
-func report(b *testing.B, l line) {
-	b.Helper()
-	if l.Ours > 0 && l.Peer > 0 {
-		l.Ratio = float64(int(l.Peer/l.Ours*100)) / 100
-	}
-	if err := json.NewEncoder(os.Stdout).Encode(l); err != nil {
-		b.Fatal(err)
-	}
-}
 
 // tags are what a busy repository has: releases, release candidates, builds named
 // by branch and commit, moving tags; sorted, as registries list them.
@@ -131,7 +108,7 @@ func BenchmarkCold(b *testing.B) {
 			b.Fatalf("chose %s, the peer %s", got, want)
 		}
 	}
-	report(b, line{Name: "images/cold", N: count, Ours: median(ours), PeerName: peerName, Peer: median(theirs), Unit: "ms"})
+	result.Report(b, result.Line{Name: "images/cold", N: count, Ours: median(ours), PeerName: peerName, Peer: median(theirs), Unit: "ms"})
 }
 
 func BenchmarkOneMore(b *testing.B) {
@@ -150,7 +127,7 @@ func BenchmarkOneMore(b *testing.B) {
 		}
 		theirs = append(theirs, took(func() { peer(list, c) }))
 	}
-	report(b, line{Name: "images/one-more", N: count, Ours: median(ours), PeerName: peerName, Peer: median(theirs), Unit: "ms"})
+	result.Report(b, result.Line{Name: "images/one-more", N: count, Ours: median(ours), PeerName: peerName, Peer: median(theirs), Unit: "ms"})
 }
 
 func BenchmarkRescan(b *testing.B) {
@@ -189,7 +166,7 @@ func BenchmarkRescan(b *testing.B) {
 			b.Fatalf("a rescan was full (%v), or found %q and lost %q", again.Full, again.Added, again.Removed)
 		}
 	}
-	report(b, line{
+	result.Report(b, result.Line{
 		Name: "images/rescan", N: count, Ours: median(ours), PeerName: fmt.Sprintf("a full listing of %d requests", full.Requests), Peer: median(theirs),
 		Unit: "ms", Requests: int64(again.Requests),
 	})
@@ -216,6 +193,6 @@ func BenchmarkMemory(b *testing.B) {
 		runtime.KeepAlive(list)
 		runtime.KeepAlive(set)
 	}
-	report(b, line{Name: "images/memory-per-tag", N: count, Ours: float64(int(perTag)), Unit: "bytes beside the text of the tag"})
-	report(b, line{Name: "images/memory-per-tag-and-policy", N: count, Ours: float64(int(perPolicy)), Unit: "bytes"})
+	result.Report(b, result.Line{Name: "images/memory-per-tag", N: count, Ours: float64(int(perTag)), Unit: "bytes beside the text of the tag"})
+	result.Report(b, result.Line{Name: "images/memory-per-tag-and-policy", N: count, Ours: float64(int(perPolicy)), Unit: "bytes"})
 }

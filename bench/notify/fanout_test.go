@@ -2,7 +2,6 @@ package notify
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"runtime"
@@ -10,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gitopskit/gitopskit/bench/internal/result"
 	"github.com/gitopskit/gitopskit/notify"
 	"github.com/gitopskit/gitopskit/notify/provider"
 )
@@ -24,27 +24,6 @@ var (
 	inclusion = []string{`^(Applied|Health|Reconcil|Helm).*`, `.*(finished|succeeded|failed) in \d+(\.\d+)?m?s.*`}
 	exclusion = []string{`waiting.*socket`, `.*(unable to clone|context deadline exceeded).*`, `^Dependencies do not meet ready condition`}
 )
-
-// line is a figure as it is printed: ratio is peer / ours, more is better.
-type line struct {
-	Name     string  `json:"name"`
-	N        int     `json:"n"`
-	Ours     float64 `json:"ours"`
-	PeerName string  `json:"peer_name"`
-	Peer     float64 `json:"peer"`
-	Ratio    float64 `json:"ratio"`
-	Unit     string  `json:"unit"`
-	Requests int64   `json:"requests"`
-}
-
-func report(l line) {
-	if l.Ours > 0 {
-		l.Ratio = float64(int(l.Peer/l.Ours*100)) / 100
-	}
-	if err := json.NewEncoder(os.Stdout).Encode(l); err != nil {
-		panic(err)
-	}
-}
 
 func TestMain(m *testing.M) {
 	if os.Getenv(serverVar) != "" {
@@ -185,8 +164,8 @@ func BenchmarkFanout(b *testing.B) {
 			n := float64(b.N)
 			b.ReportMetric(us.Seconds()/n, "ours-s")
 			b.ReportMetric(peer.Seconds()/n, "peer-s")
-			report(line{Name: c.name, N: eventCount, Ours: us.Seconds() / n, PeerName: usualWay, Peer: peer.Seconds() / n, Unit: "s", Requests: want})
-			report(line{Name: c.name + "-memory", N: eventCount, Ours: float64(ourHeap) / 1e6, PeerName: usualWay, Peer: float64(peerHeap) / 1e6, Unit: "MB", Requests: want})
+			result.Report(b, result.Line{Name: c.name, N: eventCount, Ours: us.Seconds() / n, PeerName: usualWay, Peer: peer.Seconds() / n, Unit: "s", Requests: want})
+			result.Report(b, result.Line{Name: c.name + "-memory", N: eventCount, Ours: float64(ourHeap) / 1e6, PeerName: usualWay, Peer: float64(peerHeap) / 1e6, Unit: "MB", Requests: want})
 		})
 	}
 }

@@ -86,7 +86,7 @@ func chartFiles() map[string]string {
 // rerender renders a loaded chart again and again with other values. Both end
 // with the manifest and the hooks; ours decodes objects when asked, which the
 // remark shows.
-func rerender() (result, error) {
+func rerender() (outcome, error) {
 	fsys := fstest.MapFS{}
 	var buffered []*loader.BufferedFile
 	for name, content := range chartFiles() {
@@ -95,11 +95,11 @@ func rerender() (result, error) {
 	}
 	ours, err := helm.LoadFS(context.Background(), fsys, ".", helm.LoadOptions{})
 	if err != nil {
-		return result{}, err
+		return outcome{}, err
 	}
 	peer, err := loader.LoadFiles(buffered)
 	if err != nil {
-		return result{}, err
+		return outcome{}, err
 	}
 	n := 0
 	values := func() map[string]any {
@@ -109,7 +109,7 @@ func rerender() (result, error) {
 	render := func() (*helm.Rendered, error) {
 		return helm.Template(context.Background(), ours, helm.Options{ReleaseName: "rel", Namespace: "ns", Values: values()})
 	}
-	r := result{name: "helm/rerender", n: templates, peerName: "Helm's action package", want: 2, wantAllocs: 0.5}
+	r := outcome{name: "helm/rerender", n: templates, peerName: "Helm's action package", want: 2, wantAllocs: 0.5}
 	best, err := contest(
 		func() error {
 			out, err := render()

@@ -134,14 +134,14 @@ func expect(n, want int, err error) error {
 	return err
 }
 
-func substitute() (result, error) {
+func substitute() (outcome, error) {
 	dir, err := bigFolder()
 	if err != nil {
-		return result{}, err
+		return outcome{}, err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	o := kustomize.Options{Substitute: envsubst.Substitution{Variables: vars()}}
-	r := result{name: "kustomize/substitute-1500", n: objects, peerName: flux, want: 3}
+	r := outcome{name: "kustomize/substitute-1500", n: objects, peerName: flux, want: 3}
 	best, err := contest(func() error {
 		got, err := kustomize.Build(context.Background(), os.DirFS(dir), ".", o)
 		return expect(len(got), objects, err)
@@ -214,10 +214,10 @@ func inParallel(names []string, workers int, f func(string) error) error {
 	return errors.Join(errs...)
 }
 
-func parallel() (result, error) {
+func parallel() (outcome, error) {
 	dir, names, err := overlays()
 	if err != nil {
-		return result{}, err
+		return outcome{}, err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	build := func(name string) error {
@@ -225,7 +225,7 @@ func parallel() (result, error) {
 		return expect(len(got), 2, err)
 	}
 	cores := runtime.GOMAXPROCS(0)
-	r := result{name: "kustomize/parallel-100", n: len(names), peerName: flux, want: 15}
+	r := outcome{name: "kustomize/parallel-100", n: len(names), peerName: flux, want: 15}
 	best, err := contest(
 		func() error { return inParallel(names, cores, build) },
 		func() error { return inParallel(names, 1, build) },
@@ -242,15 +242,15 @@ func parallel() (result, error) {
 	return r, nil
 }
 
-func unchanged() (result, error) {
+func unchanged() (outcome, error) {
 	dir, err := bigFolder()
 	if err != nil {
-		return result{}, err
+		return outcome{}, err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	var b kustomize.Builder
 	o := kustomize.Options{Substitute: envsubst.Substitution{Variables: vars()}}
-	r := result{name: "kustomize/unchanged", n: objects, peerName: flux, want: 1000}
+	r := outcome{name: "kustomize/unchanged", n: objects, peerName: flux, want: 1000}
 	best, err := contest(func() error {
 		got, err := b.Build(context.Background(), "sha256:0123", os.DirFS(dir), ".", o)
 		return expect(len(got), objects, err)

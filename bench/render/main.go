@@ -4,20 +4,20 @@
 package main
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
-	"math"
 	"os"
 	"runtime"
 	"strings"
 	"testing"
 	"text/tabwriter"
 	"time"
+
+	"github.com/gitopskit/gitopskit/bench/internal/result"
 )
 
-// result of one case.
-type result struct {
+// outcome of one case.
+type outcome struct {
 	name         string
 	n            int // of what a round handles
 	peerName     string
@@ -28,15 +28,15 @@ type result struct {
 	remarkFailed bool
 }
 
-func (r result) speed() float64 {
+func (r outcome) speed() float64 {
 	return float64(r.peer.NsPerOp()) / float64(max(r.ours.NsPerOp(), 1))
 }
 
-func (r result) allocs() float64 {
+func (r outcome) allocs() float64 {
 	return float64(r.ours.AllocsPerOp()) / float64(max(r.peer.AllocsPerOp(), 1))
 }
 
-func (r result) ok() bool {
+func (r outcome) ok() bool {
 	return r.speed() >= r.want && (r.wantAllocs == 0 || r.allocs() <= r.wantAllocs) && !r.remarkFailed
 }
 
@@ -50,7 +50,7 @@ func main() {
 	failed := false
 	for _, c := range []struct {
 		name string
-		run  func() (result, error)
+		run  func() (outcome, error)
 	}{
 		{"kustomize/substitute-1500", substitute}, {"kustomize/parallel-100", parallel},
 		{"kustomize/unchanged", unchanged}, {"helm/rerender", rerender},
@@ -70,7 +70,7 @@ func main() {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%.1f\t%.0f\t%.0f %%\t%s\t%s\n", c.name, perOp(r.ours), perOp(r.peer), r.speed(), r.want, 100*r.allocs(), allowed, r.remark)
 		_ = w.Flush() // to the standard error
-		if err := json.NewEncoder(os.Stdout).Encode(r.line(c.name)); err != nil {
+		if err := result.Print(os.Stdout, r.line()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -81,22 +81,9 @@ func main() {
 	}
 }
 
-// line is a result as a program reads it; ratio is peer / ours, more is better.
-type line struct {
-	Name     string  `json:"name"`
-	N        int     `json:"n"`
-	Ours     float64 `json:"ours"`
-	PeerName string  `json:"peer_name"`
-	Peer     float64 `json:"peer"`
-	Ratio    float64 `json:"ratio"`
-	Unit     string  `json:"unit"`
-	Requests int     `json:"requests"`
-}
-
-func (r result) line(name string) line {
-	return line{
-		Name: name, N: r.n, Ours: float64(r.ours.NsPerOp()) / 1e9, PeerName: r.peerName, Peer: float64(r.peer.NsPerOp()) / 1e9,
-		Ratio: math.Round(100*r.speed()) / 100, Unit: "s",
+func (r outcome) line() result.Line {
+	return result.Line{
+		Name: r.name, N: r.n, Ours: float64(r.ours.NsPerOp()) / 1e9, PeerName: r.peerName, Peer: float64(r.peer.NsPerOp()) / 1e9, Unit: "s",
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/gitopskit/gitopskit/bench/internal/result"
 	"github.com/gitopskit/gitopskit/internal/gitserver"
 	"github.com/gitopskit/gitopskit/source"
 	"github.com/gitopskit/gitopskit/source/git"
@@ -77,7 +78,7 @@ func BenchmarkGitFirstClone(b *testing.B) {
 				peak = max(peak, child(b, repo.URL(), transport))
 			}
 			b.ReportMetric(peak, "peak-MB")
-			line{Name: "git/first-clone/" + string(transport), N: 500, Ours: peak, Unit: "MB of memory at most", Requests: -1}.print()
+			result.Report(b, result.Line{Name: "git/first-clone/" + string(transport), N: 500, Ours: peak, Unit: "MB of memory at most", Requests: -1})
 		})
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/fluxcd/pkg/git/repository"
 	"github.com/fluxcd/pkg/tar"
 
+	"github.com/gitopskit/gitopskit/bench/internal/result"
 	"github.com/gitopskit/gitopskit/internal/gitserver"
 	"github.com/gitopskit/gitopskit/source"
 	"github.com/gitopskit/gitopskit/source/git"
@@ -207,7 +208,7 @@ func unchanged(b *testing.B, srv *gitserver.Server, repo *gitserver.Repo) {
 		wg.Wait()
 	}
 	b.ReportMetric(float64(len(srv.Requests())), "requests")
-	line{Name: caseName(b), N: len(all), Ours: perOp(b), Unit: "s", Requests: len(srv.Requests())}.print()
+	result.Report(b, result.Line{Name: caseName(b), N: len(all), Ours: perOp(b), Unit: "s", Requests: int64(len(srv.Requests()))})
 }
 
 func pinned(b *testing.B, srv *gitserver.Server, repo *gitserver.Repo) {
@@ -218,7 +219,7 @@ func pinned(b *testing.B, srv *gitserver.Server, repo *gitserver.Repo) {
 		take(b, s)
 	}
 	b.ReportMetric(float64(len(srv.Requests())), "requests")
-	line{Name: caseName(b), N: manyFiles, Ours: perOp(b), Unit: "s", Requests: len(srv.Requests())}.print()
+	result.Report(b, result.Line{Name: caseName(b), N: manyFiles, Ours: perOp(b), Unit: "s", Requests: int64(len(srv.Requests()))})
 }
 
 func outsidePath(b *testing.B, repo *gitserver.Repo) {
@@ -230,5 +231,5 @@ func outsidePath(b *testing.B, repo *gitserver.Repo) {
 			b.Fatal("a change outside the path made a new artifact")
 		}
 	}
-	line{Name: caseName(b), N: manyFiles, Ours: perOp(b), Unit: "s", Requests: -1}.print()
+	result.Report(b, result.Line{Name: caseName(b), N: manyFiles, Ours: perOp(b), Unit: "s", Requests: -1})
 }

@@ -2,10 +2,7 @@ package ssa
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
-	"fmt"
-	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -17,35 +14,10 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"github.com/gitopskit/gitopskit/bench/internal/result"
 	"github.com/gitopskit/gitopskit/internal/testcluster"
 	"github.com/gitopskit/gitopskit/ssa"
 )
-
-// line is a figure as it is printed: ratio is peer / ours, more is better.
-type line struct {
-	Name     string  `json:"name"`
-	N        int     `json:"n"`
-	Ours     float64 `json:"ours"`
-	PeerName string  `json:"peer_name"`
-	Peer     float64 `json:"peer"`
-	Ratio    float64 `json:"ratio"`
-	Unit     string  `json:"unit"`
-	Requests int64   `json:"requests"`
-}
-
-func report(l line) {
-	if l.Ours > 0 {
-		l.Ratio = round(l.Peer / l.Ours)
-	}
-	l.Ours, l.Peer = round(l.Ours), round(l.Peer)
-	data, err := json.Marshal(l)
-	if err != nil {
-		panic(err)
-	}
-	fmt.Fprintln(os.Stdout, string(data))
-}
-
-func round(f float64) float64 { return float64(int64(f*10000+0.5)) / 10000 }
 
 // figure is what a phase took.
 type figure struct {
@@ -260,7 +232,7 @@ func (m *meter) print(n int, all []phases) {
 					name = "ssa/floor"
 					f.who = phase + ": " + f.who
 				}
-				report(line{Name: name, N: n, Ours: own.seconds, PeerName: f.who, Peer: f.seconds, Unit: "s", Requests: own.requests})
+				result.Report(m.b, result.Line{Name: name, N: n, Ours: own.seconds, PeerName: f.who, Peer: f.seconds, Unit: "s", Requests: own.requests})
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/metadata/metadatainformer"
 
+	"github.com/gitopskit/gitopskit/bench/internal/result"
 	"github.com/gitopskit/gitopskit/internal/testcluster"
 	"github.com/gitopskit/gitopskit/ssa"
 )
@@ -64,7 +65,7 @@ func BenchmarkWatchMemory(b *testing.B) {
 	o = nil
 
 	peer := informerMemory(b, m)
-	report(line{Name: "ssa/watch-memory", N: n, Ours: own, PeerName: "client-go metadata informer", Peer: peer, Unit: "MiB"})
+	result.Report(b, result.Line{Name: "ssa/watch-memory", N: n, Ours: own, PeerName: "client-go metadata informer", Peer: peer, Unit: "MiB"})
 	if err := newFloor(b, m.cluster.RESTConfig(), 32, false).prune(context.Background(), configMaps(n, namespaces)); err != nil {
 		b.Fatal(err)
 	}
@@ -121,7 +122,7 @@ func BenchmarkPlanAllocations(b *testing.B) {
 		}
 		return nil
 	})
-	report(line{Name: "ssa/plan-allocations", N: n, Ours: own / n, PeerName: "fluxcd/pkg/ssa v0.78, Diff", Peer: peer / n, Unit: "allocations per object"})
+	result.Report(b, result.Line{Name: "ssa/plan-allocations", N: n, Ours: own / n, PeerName: "fluxcd/pkg/ssa v0.78, Diff", Peer: peer / n, Unit: "allocations per object"})
 	b.ReportMetric(0, "ns/op")
 }
 
