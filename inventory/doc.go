@@ -3,7 +3,8 @@
 //
 // An Inventory is a set of entries (group, kind, namespace, name, version and
 // UID) with union and difference. A Store keeps one: in memory (Memory), in a
-// file (File), in a ConfigMap or a Secret (NewConfigMap, NewSecret), in the parent
+// file (File), in a ConfigMap or a Secret (NewConfigMap, NewSecret), in the status
+// of a custom resource (NewStatus), in the parent
 // of an ApplySet, as kubectl has them (NewApplySet), or wherever the caller likes
 // (Funcs). Flux and FromFlux translate to and from the status format of Flux's
 // Kustomization.
