@@ -54,7 +54,8 @@ type WaitOptions struct {
 	FailFast bool
 
 	// ReadAll reads objects of kinds without a status too, to see whether they are
-	// there. Default: they are taken for Current, as they are after an apply.
+	// there. Default: they are taken for Current, as they are after an apply,
+	// unless Read is given, which may see a status in what they have.
 	ReadAll bool
 
 	// Read reads the status of objects. Default: Evaluate.
@@ -77,14 +78,16 @@ const defaultTimeout = 5 * time.Minute
 // seen of each, in the order of objects, also where it returns an error: a
 // *WaitError that names what is missing.
 //
-// Kinds without a status by design are not read unless WaitOptions.ReadAll says
-// so: they are Current.
+// Kinds without a status by design are not read unless WaitOptions.ReadAll or
+// WaitOptions.Read says so: they are Current.
 func (w *Waiter) Wait(ctx context.Context, objects []inventory.Entry, opts WaitOptions) ([]Observation, error) {
 	if opts.Timeout <= 0 {
 		opts.Timeout = defaultTimeout
 	}
 	if opts.Read == nil {
 		opts.Read = Evaluate
+	} else {
+		opts.ReadAll = true
 	}
 	inner, cancel := context.WithTimeoutCause(ctx, opts.Timeout, ErrTimeout)
 	defer cancel()

@@ -90,6 +90,19 @@ func TestWaitEndsWhenAllAreReady(t *testing.T) {
 	}
 }
 
+// A reader may see a status where a kind has none by design.
+func TestAReaderIsShownKindsWithoutAStatus(t *testing.T) {
+	f := newFixture(t)
+	config := inventory.Entry{Ref: inventory.Ref{Kind: "ConfigMap", Namespace: f.ns, Name: "kube-root-ca.crt"}, Version: "v1"}
+	failed := func(*unstructured.Unstructured) health.Report {
+		return health.Report{Status: health.Failed, Message: "as the reader says"}
+	}
+	seen, err := f.waiter.Wait(t.Context(), []inventory.Entry{config}, health.WaitOptions{Read: failed, FailFast: true})
+	if err == nil || len(seen) != 1 || seen[0].Message != "as the reader says" {
+		t.Errorf("%v, %v", seen, err)
+	}
+}
+
 func TestWaitTellsWhatIsMissingDownToTheContainer(t *testing.T) {
 	f := newFixture(t)
 	broken := strings.Replace(deployment, "labels: {app: web}}\n    spec", "labels: {app: web}, annotations: {gitopskit.github.io/pod: crash-loop}}\n    spec", 1)

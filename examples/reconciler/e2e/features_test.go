@@ -174,6 +174,9 @@ spec:
 	s.poke(kustomizations, "next")
 	s.eventually("the dependent is applied", func() bool { return s.get(configMaps, "next-settings") != nil })
 
+	if status, _, message := s.ready(kustomizations, "app"); status == "True" {
+		t.Errorf("ready although the expression is not true: %s", message)
+	}
 	s.patch(configMaps, "settings", `{"metadata":{"annotations":{"reviewed":"yes"}}}`)
 	s.isReady(head)
 }
