@@ -177,6 +177,6 @@ spec:
 	if status, _, message := s.ready(kustomizations, "app"); status == "True" {
 		t.Errorf("ready although the expression is not true: %s", message)
 	}
-	s.patch(configMaps, "settings", `{"metadata":{"annotations":{"reviewed":"yes"}}}`)
+	s.patchAs("reviewer", configMaps, "settings", `{"metadata":{"annotations":{"reviewed":"yes"}}}`)
 	s.isReady(head)
 }

@@ -177,9 +177,15 @@ func (s *stage) poke(gvr schema.GroupVersionResource, name string) {
 	})
 }
 
+// patch changes an object by hand.
 func (s *stage) patch(gvr schema.GroupVersionResource, name, patch string) {
 	s.t.Helper()
-	_, err := s.client.Resource(gvr).Namespace(s.ns).Patch(s.t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl-edit"})
+	s.patchAs("kubectl-edit", gvr, name, patch)
+}
+
+func (s *stage) patchAs(manager string, gvr schema.GroupVersionResource, name, patch string) {
+	s.t.Helper()
+	_, err := s.client.Resource(gvr).Namespace(s.ns).Patch(s.t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: manager})
 	if err != nil {
 		s.t.Fatal(err)
 	}
