@@ -90,7 +90,7 @@ func New(cfg *rest.Config, opts Options) (*Applier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ssa: %w", err)
 	}
-	k, err := newKinds(c, opts.Mapper)
+	k, err := newKinds(c, opts)
 	if err != nil {
 		return nil, fmt.Errorf("ssa: %w", err)
 	}

@@ -25,7 +25,7 @@ import (
 // every object it has written is in the inventory, and calling it again goes
 // on from there.
 func (a *Applier) Apply(ctx context.Context, objects []*unstructured.Unstructured, opts ApplyOptions) (*Result, error) {
-	r := newRun(a, objects, opts)
+	r := newRun(ctx, a, objects, opts)
 	err := r.do(ctx)
 	return r.finish(ctx, err)
 }
@@ -50,7 +50,7 @@ type run struct {
 // does.
 type labeller interface{ MemberLabels() map[string]string }
 
-func newRun(a *Applier, objects []*unstructured.Unstructured, opts ApplyOptions) *run {
+func newRun(ctx context.Context, a *Applier, objects []*unstructured.Unstructured, opts ApplyOptions) *run {
 	if s, ok := opts.Inventory.(labeller); ok {
 		opts.OwnerLabels = maps.Clone(opts.OwnerLabels)
 		if opts.OwnerLabels == nil {
@@ -61,7 +61,7 @@ func newRun(a *Applier, objects []*unstructured.Unstructured, opts ApplyOptions)
 	r := &run{a: a, opts: &opts}
 	ignore, err := readIgnoreRules(opts.Ignore)
 	r.refused = errors.Join(err, unknownPolicy(opts.Conflicts), opts.Adopt.check("Adopt"), opts.PruneAdopt.check("PruneAdopt"))
-	usable, results := a.prepare(objects, &opts, ignore)
+	usable, results := a.prepare(ctx, objects, &opts, ignore)
 	r.objects = usable
 	r.result = &Result{Objects: results, Inventory: inventory.New()}
 	r.byRef = make(map[inventory.Ref]*object, len(usable))
@@ -73,6 +73,9 @@ func newRun(a *Applier, objects []*unstructured.Unstructured, opts ApplyOptions)
 }
 
 func (r *run) do(ctx context.Context) error {
+	if stopped(ctx) {
+		return nil
+	}
 	if r.refused != nil {
 		return r.refused
 	}
@@ -89,7 +92,9 @@ func (r *run) do(ctx context.Context) error {
 		r.validate(ctx)
 	}
 	if stopped(ctx) || !r.mayGoOn() {
-		r.rehearsed()
+		if r.opts.DryRun {
+			r.rehearsed()
+		}
 		return nil
 	}
 	if err := r.checkPrune(); err != nil {

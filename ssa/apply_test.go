@@ -189,8 +189,8 @@ func TestApplyWritesNothingIfOneObjectIsInvalid(t *testing.T) {
 			t.Errorf("error does not name %s: %v", want, err)
 		}
 	}
-	if c.get(configMaps, "a") != nil {
-		t.Error("a was written")
+	if c.get(configMaps, "a") != nil || res.Changed() {
+		t.Errorf("a was written, or said to be: %v", res.Objects)
 	}
 	stored, _ := inv.Load(t.Context())
 	if stored.Len() != 0 || len(res.Failed()) != 2 {

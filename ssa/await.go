@@ -54,7 +54,7 @@ func (r *run) awaitReady(ctx context.Context, o *object) *Error {
 	}
 	entries := make([]inventory.Entry, 0, len(o.ready))
 	for _, ref := range o.ready {
-		e, err := r.entryOf(ref)
+		e, err := r.entryOf(ctx, ref)
 		if err != nil {
 			return &Error{Op: "apply", Ref: o.ref, Origin: o.origin, Err: fmt.Errorf("%w: %w", ErrDependency, err)}
 		}
@@ -68,15 +68,12 @@ func (r *run) awaitReady(ctx context.Context, o *object) *Error {
 
 // entryOf finds the version in which an object, of the set or outside it, can
 // be read.
-func (r *run) entryOf(ref inventory.Ref) (inventory.Entry, error) {
+func (r *run) entryOf(ctx context.Context, ref inventory.Ref) (inventory.Entry, error) {
 	if o, ok := r.byRef[ref]; ok {
 		return o.entry(), nil
 	}
-	m, err := r.a.kinds.mapper.RESTMapping(ref.GroupKind())
-	if err != nil {
-		return inventory.Entry{}, err
-	}
-	return inventory.Entry{Ref: ref, Version: m.GroupVersionKind.Version}, nil
+	version, err := r.a.kinds.preferred(ctx, ref.GroupKind())
+	return inventory.Entry{Ref: ref, Version: version}, err
 }
 
 // awaitKind waits until the cluster serves the kind of o, whose definition is
@@ -109,7 +106,7 @@ func (r *run) lookAgain(ctx context.Context, o *object) (resource, error) {
 	pause := retryFirst
 	for {
 		r.a.kinds.forget(o.ref.GroupKind())
-		res, err := r.a.kinds.resource(o.gvk())
+		res, err := r.a.kinds.resource(ctx, o.gvk())
 		if !errors.Is(err, ErrUnknownKind) || pause > 5*time.Second {
 			return res, err
 		}

@@ -43,7 +43,7 @@ func (r *run) pruner(ctx context.Context) *pruner {
 
 func (p *pruner) victim(ctx context.Context, e inventory.Entry) *victim {
 	v := &victim{target: target{ref: e.Ref, version: e.Version}, uid: e.UID}
-	v.resource, v.err = p.a.kinds.anyVersion(e.GroupKind(), e.Version)
+	v.resource, v.err = p.a.kinds.anyVersion(ctx, e.GroupKind(), e.Version)
 	if errors.Is(v.err, ErrUnknownKind) {
 		// Discovery leaves out an API that is unavailable at the moment. Taken for
 		// gone, its objects would be forgotten.

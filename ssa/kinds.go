@@ -1,11 +1,13 @@
 package ssa
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
@@ -23,6 +25,8 @@ type resource struct {
 // cluster again when a kind is not known, but not for every object.
 type kinds struct {
 	mapper meta.RESTMapper
+	ctx    meta.RESTMapperWithContext // the same
+	log    logr.Logger
 
 	mu    sync.Mutex
 	found map[schema.GroupVersionKind]resource
@@ -33,7 +37,8 @@ type kinds struct {
 // once more.
 const askAgain = 2 * time.Second
 
-func newKinds(c *client, mapper meta.RESTMapper) (*kinds, error) {
+func newKinds(c *client, opts Options) (*kinds, error) {
+	mapper := opts.Mapper
 	if mapper == nil {
 		dc, err := discovery.NewDiscoveryClientForConfigAndClient(c.cfg, c.http)
 		if err != nil {
@@ -41,24 +46,25 @@ func newKinds(c *client, mapper meta.RESTMapper) (*kinds, error) {
 		}
 		mapper = restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(dc))
 	}
-	return &kinds{mapper: mapper, found: map[schema.GroupVersionKind]resource{}}, nil
+	return &kinds{mapper: mapper, ctx: meta.ToRESTMapperWithContext(mapper), log: logr.FromSlogHandler(opts.Logger.Handler()), found: map[schema.GroupVersionKind]resource{}}, nil
 }
 
 // resource returns where objects of gvk are found; the error wraps
 // ErrUnknownKind if the cluster does not serve it.
-func (k *kinds) resource(gvk schema.GroupVersionKind) (resource, error) {
+func (k *kinds) resource(ctx context.Context, gvk schema.GroupVersionKind) (resource, error) {
 	k.mu.Lock()
 	r, ok := k.found[gvk]
 	k.mu.Unlock()
 	if ok {
 		return r, nil
 	}
-	m, err := k.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
-	if err != nil && k.reset() {
-		m, err = k.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	ctx = k.quiet(ctx)
+	m, err := k.ctx.RESTMappingWithContext(ctx, gvk.GroupKind(), gvk.Version)
+	if err != nil && ctx.Err() == nil && k.reset() {
+		m, err = k.ctx.RESTMappingWithContext(ctx, gvk.GroupKind(), gvk.Version)
 	}
 	if err != nil {
-		return resource{}, k.explain(gvk, err)
+		return resource{}, k.explain(ctx, gvk, err)
 	}
 	r = resource{gvr: m.Resource, namespaced: m.Scope.Name() == meta.RESTScopeNameNamespace}
 	k.mu.Lock()
@@ -69,16 +75,26 @@ func (k *kinds) resource(gvk schema.GroupVersionKind) (resource, error) {
 
 // anyVersion returns where objects of gk are found in whatever version is
 // served, preferring the given one.
-func (k *kinds) anyVersion(gk schema.GroupKind, version string) (resource, error) {
-	r, err := k.resource(gk.WithVersion(version))
+func (k *kinds) anyVersion(ctx context.Context, gk schema.GroupKind, version string) (resource, error) {
+	r, err := k.resource(ctx, gk.WithVersion(version))
 	if err == nil || !errors.Is(err, ErrUnknownKind) {
 		return r, err
 	}
-	m, err := k.mapper.RESTMapping(gk)
+	ctx = k.quiet(ctx)
+	m, err := k.ctx.RESTMappingWithContext(ctx, gk)
 	if err != nil {
-		return resource{}, k.explain(gk.WithVersion(version), err)
+		return resource{}, k.explain(ctx, gk.WithVersion(version), err)
 	}
 	return resource{gvr: m.Resource, namespaced: m.Scope.Name() == meta.RESTScopeNameNamespace}, nil
+}
+
+// preferred returns the version of a kind that the cluster prefers.
+func (k *kinds) preferred(ctx context.Context, gk schema.GroupKind) (string, error) {
+	m, err := k.ctx.RESTMappingWithContext(k.quiet(ctx), gk)
+	if err != nil {
+		return "", err
+	}
+	return m.GroupVersionKind.Version, nil
 }
 
 // forget drops what was found for gvk, so that a kind that was defined anew is
@@ -94,6 +110,10 @@ func (k *kinds) forget(gk schema.GroupKind) {
 	k.asked = time.Time{}
 }
 
+// quiet returns a context with which client-go's discovery logs to our logger
+// and does not print.
+func (k *kinds) quiet(ctx context.Context) context.Context { return logr.NewContext(ctx, k.log) }
+
 func (k *kinds) reset() bool {
 	resettable, ok := k.mapper.(meta.ResettableRESTMapper)
 	k.mu.Lock()
@@ -108,12 +128,12 @@ func (k *kinds) reset() bool {
 	return due
 }
 
-func (k *kinds) explain(gvk schema.GroupVersionKind, err error) error {
+func (k *kinds) explain(ctx context.Context, gvk schema.GroupVersionKind, err error) error {
 	if !meta.IsNoMatchError(err) {
 		return fmt.Errorf("look up kind %s: %w", gvk.Kind, err)
 	}
 	hint := "install its CustomResourceDefinition, or correct apiVersion and kind"
-	if others, err := k.mapper.RESTMappings(gvk.GroupKind()); err == nil && len(others) > 0 {
+	if others, err := k.ctx.RESTMappingsWithContext(ctx, gvk.GroupKind()); err == nil && len(others) > 0 {
 		hint = fmt.Sprintf("the cluster serves version %s of it", others[0].GroupVersionKind.Version)
 	}
 	return fmt.Errorf("%w: no %s in %s: %s", ErrUnknownKind, gvk.Kind, gvk.GroupVersion(), hint)

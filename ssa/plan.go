@@ -62,7 +62,7 @@ func (o *PlanObject) Ref() inventory.Ref {
 // those of all objects that would be refused.
 func (a *Applier) Plan(ctx context.Context, objects []*unstructured.Unstructured, opts ApplyOptions) (*Plan, error) {
 	opts.DryRun, opts.Diff, opts.Wait, opts.Expect = true, true, false, nil
-	r := newRun(a, objects, opts)
+	r := newRun(ctx, a, objects, opts)
 	result, err := r.finish(ctx, r.do(ctx))
 	plan := &Plan{Set: opts.Set}
 	desired := make(map[inventory.Ref]*object, len(r.objects))

@@ -1,6 +1,7 @@
 package ssa
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -16,7 +17,7 @@ import (
 // prepare reads the objects given: what is to be sent for each, and where. It
 // returns the objects that can be used, and a result for each of all, with an
 // error in those that can't. An object's index is that of its result.
-func (a *Applier) prepare(in []*unstructured.Unstructured, opts *ApplyOptions, ignore []ignoreRule) ([]*object, []ObjectResult) {
+func (a *Applier) prepare(ctx context.Context, in []*unstructured.Unstructured, opts *ApplyOptions, ignore []ignoreRule) ([]*object, []ObjectResult) {
 	p := preparer{a: a, opts: opts, h: newHasher(), ignore: ignore,
 		seen:    make(map[inventory.Ref]*object, len(in)),
 		out:     make([]*object, 0, len(in)),
@@ -24,7 +25,7 @@ func (a *Applier) prepare(in []*unstructured.Unstructured, opts *ApplyOptions, i
 	}
 	p.defined = definedKinds(in)
 	for _, u := range in {
-		p.add(u)
+		p.add(ctx, u)
 	}
 	return p.out, p.results
 }
@@ -40,14 +41,14 @@ type preparer struct {
 	results []ObjectResult
 }
 
-func (p *preparer) add(u *unstructured.Unstructured) {
+func (p *preparer) add(ctx context.Context, u *unstructured.Unstructured) {
 	if u == nil {
 		p.fail(inventory.Ref{}, "", fmt.Errorf("%w: nil object", ErrInvalid))
 		return
 	}
 	if u.IsList() {
 		err := u.EachListItem(func(item runtime.Object) error {
-			p.add(item.(*unstructured.Unstructured))
+			p.add(ctx, item.(*unstructured.Unstructured))
 			return nil
 		})
 		if err != nil {
@@ -55,7 +56,11 @@ func (p *preparer) add(u *unstructured.Unstructured) {
 		}
 		return
 	}
-	o, err := p.object(u)
+	o, err := p.object(ctx, u)
+	if err != nil && ctx.Err() != nil {
+		p.results = append(p.results, ObjectResult{Ref: inventory.RefOf(u), Version: u.GroupVersionKind().Version, Action: None})
+		return
+	}
 	if err != nil {
 		p.fail(inventory.RefOf(u), p.origin(u), err)
 		return
@@ -96,7 +101,7 @@ func (p *preparer) origin(u *unstructured.Unstructured) string {
 	return p.opts.Origin(u)
 }
 
-func (p *preparer) object(u *unstructured.Unstructured) (*object, error) {
+func (p *preparer) object(ctx context.Context, u *unstructured.Unstructured) (*object, error) {
 	if err := checkIdentity(u); err != nil {
 		return nil, err
 	}
@@ -108,7 +113,7 @@ func (p *preparer) object(u *unstructured.Unstructured) (*object, error) {
 		origin:  p.origin(u),
 		desired: u.Object,
 	}
-	if err := p.place(o, gvk); err != nil {
+	if err := p.place(ctx, o, gvk); err != nil {
 		return nil, err
 	}
 	if err := p.clean(o); err != nil {
@@ -149,8 +154,8 @@ func checkIdentity(u *unstructured.Unstructured) error {
 
 // place finds out where the API keeps objects of this kind, and in which
 // namespace this one belongs.
-func (p *preparer) place(o *object, gvk schema.GroupVersionKind) error {
-	r, err := p.a.kinds.resource(gvk)
+func (p *preparer) place(ctx context.Context, o *object, gvk schema.GroupVersionKind) error {
+	r, err := p.a.kinds.resource(ctx, gvk)
 	if errors.Is(err, ErrUnknownKind) {
 		if defined, ok := p.defined[gvk]; ok {
 			r, o.unknown, err = defined, err, nil

@@ -101,7 +101,7 @@ func (a *Applier) WaitGone(ctx context.Context, objects []inventory.Entry, limit
 	errs := make([]error, len(objects))
 	a.parallel(ctx, len(objects), func(i int) {
 		e := objects[i]
-		r, err := a.kinds.anyVersion(e.GroupKind(), e.Version)
+		r, err := a.kinds.anyVersion(ctx, e.GroupKind(), e.Version)
 		if errors.Is(err, ErrUnknownKind) {
 			return
 		}

@@ -36,7 +36,7 @@ func (w *Waiter) explain(ctx context.Context, b *board) {
 
 // podTrouble returns what the first pod in trouble of a workload complains of.
 func (w *Waiter) podTrouble(ctx context.Context, o Observation) string {
-	m, err := w.mapper.RESTMapping(o.Ref.GroupKind(), o.Version)
+	m, err := w.mapper.RESTMappingWithContext(ctx, o.Ref.GroupKind(), o.Version)
 	if err != nil {
 		return ""
 	}

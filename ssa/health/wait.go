@@ -24,7 +24,7 @@ import (
 // A Waiter waits for objects of one cluster. It is safe for concurrent use.
 type Waiter struct {
 	client dynamic.Interface
-	mapper meta.RESTMapper
+	mapper meta.RESTMapperWithContext
 }
 
 // NewWaiter returns a Waiter for the cluster that cfg leads to, which finds
@@ -39,7 +39,7 @@ func NewWaiter(cfg *rest.Config, mapper meta.RESTMapper) (*Waiter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("health: %w", err)
 	}
-	return &Waiter{client: client, mapper: mapper}, nil
+	return &Waiter{client: client, mapper: meta.ToRESTMapperWithContext(mapper)}, nil
 }
 
 // WaitOptions say how to wait. The zero value waits for five minutes and does
@@ -109,7 +109,7 @@ func (w *Waiter) watchAll(ctx context.Context, b *board) {
 		return
 	}
 	var wg sync.WaitGroup
-	for _, g := range w.groups(b) {
+	for _, g := range w.groups(ctx, b) {
 		wg.Go(func() {
 			h := &groupHandler{board: b, group: g}
 			if err := objwatch.Run(ctx, w.collection(g), h); err != nil && ctx.Err() == nil {
@@ -131,7 +131,7 @@ type group struct {
 // fewNamespaces are watched one by one; more, with one watch of all.
 const fewNamespaces = 4
 
-func (w *Waiter) groups(b *board) []group {
+func (w *Waiter) groups(ctx context.Context, b *board) []group {
 	type kind struct {
 		gk      schema.GroupKind
 		version string
@@ -149,7 +149,10 @@ func (w *Waiter) groups(b *board) []group {
 	}
 	var out []group
 	for k, namespaces := range byKind {
-		m, err := w.mapper.RESTMapping(k.gk, k.version)
+		m, err := w.mapper.RESTMappingWithContext(ctx, k.gk, k.version)
+		if ctx.Err() != nil {
+			return out
+		}
 		if err != nil {
 			b.unreadable(group{gk: k.gk}, err)
 			continue
