@@ -29,6 +29,9 @@ func (r *run) checkPrune() error {
 	}
 	n := len(r.leaving)
 	lift := fmt.Sprintf("if they are to go, set ApplyOptions.AllowMassPrune to the set's name, %q", r.opts.Set)
+	if r.opts.Set == "" {
+		lift = "if they are to go, name the set and lift the limit by its name: ApplyOptions.Set and AllowMassPrune"
+	}
 	if r.opts.RefuseEmpty && len(r.objects) == 0 && n > 0 {
 		return fmt.Errorf("ssa: %w: the set is empty and the inventory lists %d; %s", ErrPruneRefused, n, lift)
 	}

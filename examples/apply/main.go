@@ -51,6 +51,7 @@ type options struct {
 	exitCode   bool
 	recreate   bool
 	maxPrune   int
+	massPrune  string
 }
 
 var errChanges = errors.New("there is something to do")
@@ -97,6 +98,7 @@ func command() *cobra.Command {
 	f.StringVar(&o.manager, "field-manager", "gitopskit-apply", "name under which fields are owned")
 	f.BoolVar(&o.prune, "prune", false, "delete what the inventory lists and the manifests do not")
 	f.IntVar(&o.maxPrune, "max-prune", 0, "refuse to delete more objects than this; 0 for no limit")
+	f.StringVar(&o.massPrune, "allow-mass-prune", "", "delete this once whatever limits say: the inventory's name, given again")
 	f.BoolVar(&o.recreate, "recreate-immutable", false, "delete and create anew what can't be changed otherwise")
 	f.BoolVar(&o.wait, "wait", false, "wait until everything is healthy")
 	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long --wait waits")
@@ -112,6 +114,8 @@ func (o *options) check() error {
 		return usageError{errors.New("give -f DIR, -f FILE or -f -")}
 	case o.prune && o.inventory == "":
 		return usageError{errors.New("--prune needs --inventory NAME: only what an inventory lists is deleted")}
+	case o.massPrune != "" && o.massPrune != o.inventory:
+		return usageError{fmt.Errorf("--allow-mass-prune %q is not the name of the inventory, %q", o.massPrune, o.inventory)}
 	case o.format != "text" && o.format != "json" && o.format != "markdown":
 		return usageError{fmt.Errorf("--output %q is none of text, json, markdown", o.format)}
 	}
@@ -135,19 +139,25 @@ func run(ctx context.Context, o options, in io.Reader, out io.Writer) error {
 		return err
 	}
 	opts := ssa.ApplyOptions{
-		DefaultNamespace: namespace, Prune: o.prune, MaxPrune: o.maxPrune, RefuseEmpty: true,
+		DefaultNamespace: namespace, Prune: o.prune, MaxPrune: o.maxPrune, RefuseEmpty: true, AllowMassPrune: o.massPrune,
 		RecreateImmutable: o.recreate, Diff: true, Origin: set.origin,
 	}
 	if o.inventory != "" {
 		if opts.Inventory, err = inventory.NewConfigMap(cfg, namespace, o.inventory); err != nil {
 			return err
 		}
+		opts.Set = o.inventory
 		opts.OwnerLabels = map[string]string{"gitopskit.github.io/inventory-of": o.inventory}
 	}
 	if o.plan {
-		return plan(ctx, o, applier, set.objects, opts, out)
+		err = plan(ctx, o, applier, set.objects, opts, out)
+	} else {
+		err = apply(ctx, o, applier, set.objects, opts, out)
 	}
-	return apply(ctx, o, applier, set.objects, opts, out)
+	if errors.Is(err, ssa.ErrPruneRefused) {
+		err = fmt.Errorf("%w\nif they are to go, give --allow-mass-prune=%s", err, o.inventory)
+	}
+	return err
 }
 
 // cluster returns the access to the cluster, and the namespace to use.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gitopskit/gitopskit/internal/testcluster"
+	"github.com/gitopskit/gitopskit/ssa"
 )
 
 func TestMain(m *testing.M) { os.Exit(testcluster.Main(m)) }
@@ -83,6 +84,16 @@ func TestPlanApplyPruneAndWait(t *testing.T) {
 	if err != nil || !strings.Contains(out, "1 updated, 2 pruned") {
 		t.Fatalf("%v\n%s", err, out)
 	}
+
+	// All of it at once goes only if it is asked for by name.
+	_, err = s.run("", "-f", "-", "--inventory=shop", "--prune")
+	if !errors.Is(err, ssa.ErrPruneRefused) || !strings.Contains(err.Error(), "--allow-mass-prune=shop") {
+		t.Fatalf("err = %v", err)
+	}
+	out, err = s.run("", "-f", "-", "--inventory=shop", "--prune", "--allow-mass-prune=shop")
+	if err != nil || !strings.Contains(out, "1 pruned") {
+		t.Fatalf("%v\n%s", err, out)
+	}
 }
 
 func TestMistakesAreNamed(t *testing.T) {
@@ -95,7 +106,7 @@ func TestMistakesAreNamed(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "bad.yaml, document 4") || !strings.Contains(err.Error(), "spec.ports[0].port") {
 		t.Errorf("err = %v", err)
 	}
-	for _, args := range [][]string{{}, {"-f", "-", "--prune"}, {"-f", "-", "--plan", "-o", "xml"}, {"--nonsense"}} {
+	for _, args := range [][]string{{}, {"-f", "-", "--prune"}, {"-f", "-", "--plan", "-o", "xml"}, {"-f", "-", "--inventory=shop", "--allow-mass-prune=ship"}, {"--nonsense"}} {
 		_, err := s.run(shop, args...)
 		var usage usageError
 		if !errors.As(err, &usage) {
