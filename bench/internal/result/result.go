@@ -73,8 +73,12 @@ func Table(w io.Writer, r io.Reader) error {
 		if err := json.Unmarshal([]byte(text), &l); err != nil || l.Name == "" {
 			return fmt.Errorf("not a line of a benchmark: %s", text)
 		}
-		fmt.Fprintf(&b, "| %s | %d | %s %s | %s | %s %s | %s | %d |\n",
-			l.Name, l.N, number(l.Ours), l.Unit, l.PeerName, number(l.Peer), l.Unit, number(l.Ratio), l.Requests)
+		peer, ratio := "", ""
+		if l.PeerName != "" {
+			peer, ratio = number(l.Peer)+" "+l.Unit, number(l.Ratio)
+		}
+		fmt.Fprintf(&b, "| %s | %d | %s %s | %s | %s | %s | %d |\n",
+			l.Name, l.N, number(l.Ours), l.Unit, l.PeerName, peer, ratio, l.Requests)
 	}
 	if err := in.Err(); err != nil {
 		return err
