@@ -96,13 +96,13 @@ func matches(name, pattern string) bool {
 // closure returns all packages that pkg imports, directly or not.
 func closure(g graph, pkg string) []string {
 	seen := map[string]bool{}
-	todo := slices.Clone(g[pkg])
-	for len(todo) > 0 {
-		next := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
+	queue := slices.Clone(g[pkg])
+	for len(queue) > 0 {
+		next := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
 		if !seen[next] {
 			seen[next] = true
-			todo = append(todo, g[next]...)
+			queue = append(queue, g[next]...)
 		}
 	}
 	return slices.Sorted(maps.Keys(seen))

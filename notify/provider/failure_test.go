@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gitopskit/gitopskit/internal/servers"
 	"github.com/gitopskit/gitopskit/notify"
 	"github.com/gitopskit/gitopskit/notify/provider"
 )
@@ -251,7 +252,7 @@ func TestConnectionsAreShared(t *testing.T) {
 }
 
 func TestClientCertificatesAndTemplates(t *testing.T) {
-	cert, key := certificate(t)
+	cert, key := servers.Certificate(t)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(r.TLS.PeerCertificates) != 1 {
 			w.WriteHeader(http.StatusUnauthorized)

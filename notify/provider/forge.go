@@ -221,3 +221,27 @@ func basicOrBearer(c *Config) func(request) request {
 		return r.login(c)
 	}
 }
+
+// forge is a repository's place in the API of a forge that takes a token in a
+// header.
+type forge struct {
+	root   string
+	login  func(request) request
+	caller *caller
+}
+
+func newForge(c *Config, groups bool, header, credential string, root func(repository) string) (*forge, error) {
+	r, err := parseRepository(c, groups)
+	if err != nil {
+		return nil, err
+	}
+	if err := need("Token", c.Token); err != nil {
+		return nil, err
+	}
+	call, err := newCaller(c)
+	if err != nil {
+		return nil, err
+	}
+	login := func(req request) request { return req.with(header, credential) }
+	return &forge{root: root(r), login: login, caller: call}, nil
+}

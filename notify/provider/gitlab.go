@@ -6,40 +6,30 @@ import (
 	"github.com/gitopskit/gitopskit/notify"
 )
 
-func gitlabRepo(c *Config) (string, func(request) request, error) {
-	r, err := parseRepository(c, true)
-	if err != nil {
-		return "", nil, err
-	}
-	if err := need("Token", c.Token); err != nil {
-		return "", nil, err
-	}
-	login := func(r request) request { return r.with("Private-Token", c.Token) }
-	return r.base.String() + "/api/v4/projects/" + r.escaped(), login, nil
+func gitlabRepo(c *Config) (*forge, error) {
+	return newForge(c, true, "Private-Token", c.Token, func(r repository) string {
+		return r.base.String() + "/api/v4/projects/" + r.escaped()
+	})
 }
 
 // gitlab sets commit statuses: Address is the project and Token an access token,
 // both required.
 // https://docs.gitlab.com/api/commits/#set-commit-pipeline-status
 func gitlab(c *Config) (notify.Sender, error) {
-	root, login, err := gitlabRepo(c)
-	if err != nil {
-		return nil, err
-	}
-	call, err := newCaller(c)
+	f, err := gitlabRepo(c)
 	if err != nil {
 		return nil, err
 	}
 	return &statusSender{
-		caller: call, login: login,
+		caller: f.caller, login: f.login,
 		seen: func(s status) request {
-			return get(root + "/repository/commits/" + s.commit + "/statuses?order_by=id&sort=desc&per_page=100")
+			return get(f.root + "/repository/commits/" + s.commit + "/statuses?order_by=id&sort=desc&per_page=100")
 		},
 		same: func(body []byte, s status) bool {
 			return latest(body, s, field("name"), field("status"), choose(s.failed, "success", "failed"))
 		},
 		set: func(s status) (request, error) {
-			return asJSON(root+"/statuses/"+s.commit, struct {
+			return asJSON(f.root+"/statuses/"+s.commit, struct {
 				State       string `json:"state"`
 				Name        string `json:"name"`
 				Description string `json:"description"`
@@ -52,17 +42,13 @@ func gitlab(c *Config) (notify.Sender, error) {
 // is the event's metadata change_request.
 // https://docs.gitlab.com/api/notes/#merge-requests
 func gitlabComment(c *Config) (notify.Sender, error) {
-	root, login, err := gitlabRepo(c)
+	f, err := gitlabRepo(c)
 	if err != nil {
 		return nil, err
 	}
-	call, err := newCaller(c)
-	if err != nil {
-		return nil, err
-	}
-	notes := func(number string) string { return root + "/merge_requests/" + number + "/notes" }
+	notes := func(number string) string { return f.root + "/merge_requests/" + number + "/notes" }
 	return &commenter{
-		caller: call, login: login, id: "id", update: http.MethodPut,
+		caller: f.caller, login: f.login, id: "id", update: http.MethodPut,
 		list: func(number string, page int) string { return paged(notes(number), "per_page", page) },
 		one:  func(number, id string) string { return notes(number) + "/" + id },
 	}, nil
