@@ -96,11 +96,16 @@ func (d *differ) values(path string, a, b any) {
 }
 
 func (d *differ) add(path string, a, b any) {
-	if d.secret && (strings.HasPrefix(path, "data.") || path == "data" || strings.HasPrefix(path, "stringData")) ||
-		strings.HasSuffix(path, "["+lastApplied+"]") {
+	if d.secret && (within(path, "data") || within(path, "stringData")) || strings.HasSuffix(path, "["+lastApplied+"]") {
 		a, b = mask(a), mask(b)
 	}
 	d.changes = append(d.changes, Change{Path: path, Old: a, New: b})
+}
+
+// within reports whether a path is a field of an object, or leads into it.
+func within(path, field string) bool {
+	rest, ok := strings.CutPrefix(path, field)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 func mask(v any) any {
