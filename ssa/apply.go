@@ -41,9 +41,10 @@ type run struct {
 	leaving []inventory.Entry    // what is to be pruned
 	refused error                // options that make no sense
 
-	mu     sync.Mutex // guards result and the fields of objects once several goroutines work
-	result *Result
-	told   []bool // by index: OnEvent was called
+	mu      sync.Mutex // guards result and the fields of objects once several goroutines work
+	result  *Result
+	told    []bool // by index: OnEvent was called
+	awaited map[schema.GroupVersionKind]*awaitedKind
 }
 
 // labeller is a Store that finds what it has by labels, as inventory.ApplySet
@@ -58,7 +59,7 @@ func newRun(ctx context.Context, a *Applier, objects []*unstructured.Unstructure
 		}
 		maps.Copy(opts.OwnerLabels, s.MemberLabels())
 	}
-	r := &run{a: a, opts: &opts}
+	r := &run{a: a, opts: &opts, awaited: map[schema.GroupVersionKind]*awaitedKind{}}
 	ignore, err := readIgnoreRules(opts.Ignore)
 	r.refused = errors.Join(err, unknownPolicy(opts.Conflicts), opts.Adopt.check("Adopt"), opts.PruneAdopt.check("PruneAdopt"))
 	usable, results := a.prepare(ctx, objects, &opts, ignore)
@@ -83,6 +84,7 @@ func (r *run) do(ctx context.Context) error {
 		return err
 	}
 	r.survey(ctx)
+	r.undefine()
 	r.follow()
 	if !r.mayGoOn() {
 		return nil
@@ -139,7 +141,7 @@ func (r *run) follow() {
 	}
 	done := map[schema.GroupVersionResource]bool{}
 	for _, o := range r.objects {
-		if !done[o.gvr] && o.unknown == nil {
+		if !done[o.gvr] && !o.undefined() {
 			done[o.gvr] = true
 			r.a.state.follow(o.target)
 		}
@@ -191,6 +193,9 @@ func (r *run) fail(o *object, err *Error) {
 	defer r.mu.Unlock()
 	res := &r.result.Objects[o.index]
 	res.Err = err
+	if errors.Is(err, ErrUnknownKind) {
+		r.a.kinds.forget(o.ref.GroupKind())
+	}
 	if o.action != "" {
 		res.Action = o.action
 	}

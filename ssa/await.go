@@ -2,7 +2,6 @@ package ssa
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -74,45 +73,4 @@ func (r *run) entryOf(ctx context.Context, ref inventory.Ref) (inventory.Entry, 
 	}
 	version, err := r.a.kinds.preferred(ctx, ref.GroupKind())
 	return inventory.Entry{Ref: ref, Version: version}, err
-}
-
-// awaitKind waits until the cluster serves the kind of o, whose definition is
-// in the set, and validates o, which could not be done before.
-func (r *run) awaitKind(ctx context.Context, o *object) *Error {
-	fail := func(err error) *Error { return &Error{Op: "apply", Ref: o.ref, Origin: o.origin, Err: err} }
-	var definition []inventory.Entry
-	for _, on := range o.after {
-		if on.ref.Kind == "CustomResourceDefinition" {
-			definition = append(definition, on.entry())
-		}
-	}
-	if _, err := r.a.await(ctx, definition, health.WaitOptions{Timeout: readyTimeout}); err != nil {
-		return fail(fmt.Errorf("%w: %w", ErrDependency, err))
-	}
-	res, err := r.lookAgain(ctx, o)
-	if err != nil {
-		return fail(err)
-	}
-	o.resource, o.unknown = res, nil
-	if r.opts.SkipValidation {
-		return nil
-	}
-	return r.validateOne(ctx, o)
-}
-
-// lookAgain asks discovery for a kind that was just defined. Discovery may lag
-// behind the definition's being established by a moment.
-func (r *run) lookAgain(ctx context.Context, o *object) (resource, error) {
-	pause := retryFirst
-	for {
-		r.a.kinds.forget(o.ref.GroupKind())
-		res, err := r.a.kinds.resource(ctx, o.gvk())
-		if !errors.Is(err, ErrUnknownKind) || pause > 5*time.Second {
-			return res, err
-		}
-		if err := sleep(ctx, pause); err != nil {
-			return resource{}, err
-		}
-		pause *= 2
-	}
 }

@@ -2,6 +2,7 @@ package ssa
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -22,6 +23,9 @@ func apiError(op string, o *object, err error) *Error {
 	kind := classify(err)
 	switch {
 	case kind == nil:
+	case isNotServed(err):
+		text := fmt.Sprintf("the API server does not serve %s in %s at the moment; its definition may have been deleted", o.ref.Kind, o.gvk().GroupVersion())
+		e.Err = &apiCause{kind: kind, text: text, err: err}
 	case isSchemaError(err):
 		text, fields := readSchemaError(err.Error())
 		e.Fields = fields
@@ -44,11 +48,13 @@ func (c *apiCause) Unwrap() []error { return []error{c.kind, c.err} }
 
 func classify(err error) error {
 	switch {
+	case isNotServed(err):
+		return ErrUnknownKind
 	case isImmutable(err):
 		return ErrImmutable
 	case apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict):
 		return ErrConflict
-	case apierrors.HasStatusCause(err, "NamespaceTerminating"):
+	case apierrors.HasStatusCause(err, "NamespaceTerminating"), isDefinitionTerminating(err):
 		return ErrTerminating
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), isSchemaError(err), isTooLarge(err):
 		return ErrInvalid
@@ -58,6 +64,12 @@ func classify(err error) error {
 		return ErrNamespaceMissing
 	}
 	return nil
+}
+
+// isDefinitionTerminating tells the refusal to create a custom resource whose
+// definition is being deleted.
+func isDefinitionTerminating(err error) bool {
+	return (apierrors.IsForbidden(err) || apierrors.IsMethodNotSupported(err)) && strings.Contains(err.Error(), "custom resource definition is terminating")
 }
 
 // isSchemaError tells failures to read a patch against the schema, which the

@@ -2,6 +2,8 @@ package ssa
 
 import (
 	"context"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // survey finds out what the live side of each object looks like and decides
@@ -21,17 +23,25 @@ func (r *run) survey(ctx context.Context) {
 			r.fail(o, apiError("read", o, err))
 			continue
 		}
-		if m := found[o.ref]; m != nil {
-			live := r.a.summarize(m)
-			o.live = &live
-			if err := r.notOurs(o, m.Labels); err != nil && o.marks&markIfNotPresent == 0 && live.marks&markIgnore == 0 {
-				o.action = Conflict
-				r.fail(o, err)
-				continue
-			}
+		if err := r.judgeLive(o, found[o.ref], r.recordOf(o)); err != nil {
+			r.fail(o, err)
 		}
-		r.decide(o, r.recordOf(o))
 	}
+}
+
+// judgeLive takes over what was read of the live side of an object, nil if it
+// is not there, and decides.
+func (r *run) judgeLive(o *object, m *metav1.PartialObjectMetadata, rec *record) *Error {
+	if m != nil {
+		live := r.a.summarize(m)
+		o.live = &live
+		if err := r.notOurs(o, m.Labels); err != nil && o.marks&markIfNotPresent == 0 && live.marks&markIgnore == 0 {
+			o.action = Conflict
+			return err
+		}
+	}
+	r.decide(o, rec)
+	return nil
 }
 
 // recall decides about the objects whose live side is known from watches, and
@@ -45,7 +55,7 @@ func (r *run) recall() (unseen []*object) {
 			r.skip(o, "marked to be left alone")
 			continue
 		}
-		if o.unknown != nil {
+		if o.undefined() {
 			o.action, o.sure = Create, true
 			continue
 		}
@@ -82,6 +92,11 @@ func (r *run) decide(o *object, rec *record) {
 		o.action, o.sure = Create, true
 	case o.marks&markIfNotPresent != 0:
 		r.skip(o, "exists, and is marked to be created only")
+	case o.live.deleting && isDefinition(o.ref):
+		// Its objects go with it, and nothing but a new definition brings them back.
+		o.leaving, o.live = o.live.uid, nil
+		o.action, o.sure = Create, true
+		r.result.Objects[o.index].Reason = "created anew when the one that is being deleted is gone"
 	case o.live.deleting:
 		o.action, o.sure = Update, true
 	case rec != nil && rec.desired == o.digest && rec.holds(o.live):

@@ -31,6 +31,7 @@ type kinds struct {
 	mu    sync.Mutex
 	found map[schema.GroupVersionKind]resource
 	asked time.Time // when the mapper was last reset
+	stale bool      // the mapper may know what is no longer so
 }
 
 // askAgain is how long an unknown kind stays unknown before discovery is asked
@@ -59,6 +60,7 @@ func (k *kinds) resource(ctx context.Context, gvk schema.GroupVersionKind) (reso
 		return r, nil
 	}
 	ctx = k.quiet(ctx)
+	k.refresh()
 	m, err := k.ctx.RESTMappingWithContext(ctx, gvk.GroupKind(), gvk.Version)
 	if err != nil && ctx.Err() == nil && k.reset() {
 		m, err = k.ctx.RESTMappingWithContext(ctx, gvk.GroupKind(), gvk.Version)
@@ -97,8 +99,8 @@ func (k *kinds) preferred(ctx context.Context, gk schema.GroupKind) (string, err
 	return m.GroupVersionKind.Version, nil
 }
 
-// forget drops what was found for gvk, so that a kind that was defined anew is
-// looked up again.
+// forget drops what was found for a kind, so that the cluster is asked again
+// for one that was defined anew, or is no longer defined.
 func (k *kinds) forget(gk schema.GroupKind) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -107,7 +109,18 @@ func (k *kinds) forget(gk schema.GroupKind) {
 			delete(k.found, gvk)
 		}
 	}
-	k.asked = time.Time{}
+	k.asked, k.stale = time.Time{}, true
+}
+
+// refresh resets the mapper if something was forgotten since it last was.
+func (k *kinds) refresh() {
+	k.mu.Lock()
+	stale := k.stale
+	k.stale = false
+	k.mu.Unlock()
+	if stale {
+		k.reset()
+	}
 }
 
 // quiet returns a context with which client-go's discovery logs to our logger

@@ -5,6 +5,7 @@ import (
 	"maps"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gitopskit/gitopskit/inventory"
 )
@@ -48,11 +49,12 @@ type object struct {
 	ignored []fieldPath // left to others once the object is there
 
 	// what the plan found out
-	live   *liveMeta // nil: not there
-	action Action
-	sure   bool // action is what will be, and not only what may have to be done
-	diff   []Change
-	taken  []FieldOwner
+	live    *liveMeta // nil: not there
+	action  Action
+	sure    bool      // action is what will be, and not only what may have to be done
+	leaving types.UID // what has to be gone before this can be created; "" for nothing
+	diff    []Change
+	taken   []FieldOwner
 
 	// what it looks like when it leaves something to others
 	payload map[string]any // what is sent to change the live object; nil: desired
@@ -71,6 +73,9 @@ func (o *object) gvk() schema.GroupVersionKind {
 
 // undefined reports whether the cluster does not serve the object's kind yet.
 func (o *object) undefined() bool { return o.unknown != nil }
+
+// settled reports whether it is known that there is nothing to write.
+func (o *object) settled() bool { return o.action == Unchanged || o.action == Skip }
 
 // body returns what is sent.
 func (o *object) body(dryRun bool) ([]byte, error) {

@@ -44,7 +44,7 @@ func (a *Applier) awaitGone(ctx context.Context, t target, uid types.UID) error 
 		Watch:         func(ctx context.Context, l metav1.ListOptions) (watch.Interface, error) { return res.Watch(ctx, l) },
 	}, h)
 	switch {
-	case h.gone:
+	case h.gone, apierrors.IsNotFound(err): // the second: its kind is gone, and all objects with it
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

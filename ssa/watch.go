@@ -116,20 +116,44 @@ func (s *state) follow(t target) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := s.watcher
-	if w == nil || w.ended() || w.streams[t.gvr] != nil {
+	if w == nil || w.ended() {
+		return
+	}
+	if st := w.streams[t.gvr]; st != nil {
+		st.again = true
 		return
 	}
 	st := &stream{w: w, s: s, group: t.ref.Group, kind: t.ref.Kind}
 	w.streams[t.gvr] = st
 	w.begin(func(ctx context.Context) {
-		err := objwatch.Run(ctx, w.a.collection(t.gvr), st)
-		if ctx.Err() == nil {
-			w.a.opts.Logger.Warn("watch ended; drift is seen only when a set is applied", "resource", t.gvr.String(), "err", err)
+		for {
+			err := objwatch.Run(ctx, w.a.collection(t.gvr), st)
+			if ctx.Err() != nil || !st.goesOn(t.gvr) {
+				w.ends(ctx, t.gvr, err)
+				return
+			}
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(w.streams, t.gvr)
 	})
+}
+
+// goesOn reports whether a watch that has ended was asked for again since it
+// began: its kind may have been gone, and be back. Otherwise the next Apply
+// begins a new one.
+func (st *stream) goesOn(gvr schema.GroupVersionResource) bool {
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	again := st.again
+	st.again = false
+	if !again {
+		delete(st.w.streams, gvr)
+	}
+	return again
+}
+
+func (w *watcher) ends(ctx context.Context, gvr schema.GroupVersionResource, err error) {
+	if ctx.Err() == nil {
+		w.a.opts.Logger.Warn("watch ended; drift is seen only when a set is applied", "resource", gvr.String(), "err", err)
+	}
 }
 
 func (a *Applier) collection(gvr schema.GroupVersionResource) objwatch.Collection {
@@ -149,6 +173,7 @@ type stream struct {
 	s           *state
 	group, kind string
 	up          bool                   // guarded by state.mu
+	again       bool                   // asked for while it was running; guarded by state.mu
 	listed      map[inventory.Ref]bool // during a list
 }
 

@@ -33,9 +33,12 @@ func (r *run) abandon(waiting []*object, on *object) {
 // writeOne brings one object into the cluster and records how that went.
 func (r *run) writeOne(ctx context.Context, o *object) {
 	started := time.Now()
-	if o.unknown != nil {
+	if o.undefined() {
 		if err := r.awaitKind(ctx, o); err != nil {
 			r.failUnlessStopped(ctx, o, err)
+			return
+		}
+		if o.settled() {
 			return
 		}
 	}
@@ -75,6 +78,11 @@ func (r *run) send(ctx context.Context, o *object) (answer, error) {
 	}
 	if o.action == Recreate {
 		if err := r.a.removeForReplacement(ctx, o); err != nil {
+			return answer{}, err
+		}
+	}
+	if o.leaving != "" {
+		if err := r.a.awaitGone(ctx, o.target, o.leaving); err != nil {
 			return answer{}, err
 		}
 	}
