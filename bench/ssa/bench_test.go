@@ -97,6 +97,11 @@ func (m *meter) settled(c kubernetes.Interface, ns string) {
 
 func pause(d time.Duration) { <-time.After(d) }
 
+// calm lets the cluster's controllers finish what a phase with n objects gave
+// them to do, which the next phase would be charged with otherwise: most of all
+// the next phase of who was quick.
+func calm(n int) { pause(3 * time.Second * time.Duration(max(1, n/1000))) }
+
 func (m *meter) measure(who string, c *counter, f func() error) figure {
 	m.b.Helper()
 	runtime.GC()
@@ -133,10 +138,11 @@ func (m *meter) plain(n int, make func(*rest.Config) contender) phases {
 	first, second := workload(n, ns, 0), workload(n, ns, n/2)
 	out := phases{}
 	out[firstApply] = m.measure(who.name(), c, func() error { return who.apply(ctx, first) })
-	pause(3 * time.Second)
+	calm(n)
 	out[noopWarm] = m.measure(who.name(), c, func() error { return who.apply(ctx, first) })
 	out[noopRestart] = out[noopWarm]
 	out[halfChanged] = m.measure(who.name(), c, func() error { return who.apply(ctx, second) })
+	calm(n)
 	out[pruneAll] = m.measure(who.name(), c, func() error { return who.prune(ctx, second) })
 	out[unvalidated] = out[firstApply]
 	return out
@@ -150,6 +156,7 @@ func (m *meter) floor(n, workers int) phases {
 	out := phases{}
 	bare, checked := newFloor(m.b, cfg, workers, false), newFloor(m.b, cfg, workers, true)
 	out[firstApply] = m.measure(checked.name(), c, func() error { return checked.apply(ctx, objects) })
+	calm(n)
 	out[pruneAll] = m.measure(bare.name(), c, func() error { return bare.prune(ctx, objects) })
 	ns = m.namespaces()
 	objects = workload(n, ns, 0)
@@ -174,13 +181,14 @@ func (m *meter) ours(n int) phases {
 	}()
 	out := phases{}
 	out[firstApply] = m.measure(o.name(), c, func() error { return o.apply(ctx, first) })
-	pause(3 * time.Second)
+	calm(n)
 	if err := o.apply(ctx, first); err != nil { // settles what controllers have written
 		m.b.Fatal(err)
 	}
 	out[noopWarm] = m.measure(o.name(), c, func() error { return o.apply(ctx, first) })
 	out[noopRestart] = m.restarted(cfg, c, o, first)
 	out[halfChanged] = m.measure(o.name(), c, func() error { return o.apply(ctx, second) })
+	calm(n)
 	out[pruneAll] = m.measure(o.name(), c, func() error { return o.prune(ctx, second) })
 	stop()
 	<-watching
