@@ -59,6 +59,9 @@ func newRun(ctx context.Context, a *Applier, objects []*unstructured.Unstructure
 		}
 		maps.Copy(opts.OwnerLabels, s.MemberLabels())
 	}
+	if opts.Expect != nil {
+		opts.Diff = true // what would change is compared with what was to change
+	}
 	r := &run{a: a, opts: &opts, awaited: map[schema.GroupVersionKind]*awaitedKind{}}
 	ignore, err := readIgnoreRules(opts.Ignore)
 	r.refused = errors.Join(err, unknownPolicy(opts.Conflicts), opts.Adopt.check("Adopt"), opts.PruneAdopt.check("PruneAdopt"))

@@ -53,6 +53,9 @@ func (c *cluster) objects(manifests ...string) []*unstructured.Unstructured {
 	var out []*unstructured.Unstructured
 	for _, text := range manifests {
 		for doc := range strings.SplitSeq(text, "\n---\n") {
+			if strings.TrimSpace(doc) == "" {
+				continue
+			}
 			u := &unstructured.Unstructured{}
 			if err := yaml.Unmarshal([]byte(strings.ReplaceAll(doc, "NS", c.ns)), &u.Object); err != nil {
 				c.t.Fatalf("%v in\n%s", err, doc)

@@ -104,8 +104,9 @@ type ApplyOptions struct {
 	DryRun bool
 
 	// Expect makes Apply fail with ErrPlanOutdated, before anything is written,
-	// if the set or the cluster is no longer what this plan was made for. Default:
-	// whatever has to be done is done.
+	// if the set or the cluster is no longer what this plan was made for: if
+	// anything would be done that the plan does not say, or if what it changes has
+	// other values by now. It implies Diff. Default: whatever has to be done is done.
 	Expect *Plan
 
 	// Wait waits, after everything was applied, until all objects are ready, for

@@ -66,30 +66,64 @@ Plan: 1 to create, 1 to update, 1 to prune, 1 unchanged
 
 func TestApplyRefusesAPlanThatIsOutdated(t *testing.T) {
 	t.Parallel()
+	changed := strings.Replace(configB, "key: b", "key: c", 1)
+	secret := "apiVersion: v1\nkind: Secret\nmetadata: {name: b, namespace: NS}\nstringData: {key: b}\n"
 	cases := []struct {
 		reason string
+		live   string
+		plan   string
 		happen func(*cluster)
 		set    string
+		fine   bool
 	}{
-		{"changed by somebody", func(c *cluster) { c.patchConfigMap("b", `{"data":{"key":"x"}}`) }, configB},
-		{"deleted", func(c *cluster) { c.deleteConfigMap("b") }, configB},
-		{"changed in the set", func(*cluster) {}, strings.Replace(configB, "key: b", "key: c", 1)},
-		{"another object in the set", func(*cluster) {}, configB + "\n---\n" + configA},
-		{"pruned although it was not to be", func(*cluster) {}, configA},
+		{"changed by somebody", configB, configB, func(c *cluster) { c.patchConfigMap("b", `{"data":{"key":"x"}}`) }, configB, false},
+		{"changed by somebody where the plan changes it", configB, changed, func(c *cluster) { c.patchConfigMap("b", `{"data":{"key":"x"}}`) }, changed, false},
+		{"changed by somebody where the plan does not", configB, changed, func(c *cluster) { c.patchConfigMap("b", `{"data":{"theirs":"x"}}`) }, changed, true},
+		{"changed by somebody to what the plan makes it", configB, changed, func(c *cluster) { c.patchConfigMap("b", `{"data":{"key":"c"}}`) }, changed, false},
+		{"a Secret changed by somebody", secret, strings.Replace(secret, "key: b", "key: c", 1), func(c *cluster) {
+			c.mustApply(ssa.ApplyOptions{}, strings.Replace(secret, "key: b", "key: x", 1))
+		}, strings.Replace(secret, "key: b", "key: c", 1), false},
+		{"no longer marked to be left alone", configB, changed, func(c *cluster) {
+			c.patchConfigMap("b", `{"metadata":{"annotations":null}}`)
+		}, changed, false},
+		{"deleted", configB, configB, func(c *cluster) { c.deleteConfigMap("b") }, configB, false},
+		{"created by somebody", configA, configA + "\n---\n" + configB, func(c *cluster) { c.mustApply(ssa.ApplyOptions{}, changed) }, configA + "\n---\n" + configB, false},
+		{"replaced by somebody", configB, changed, func(c *cluster) {
+			c.deleteConfigMap("b")
+			c.mustApply(ssa.ApplyOptions{}, configB)
+		}, changed, false},
+		{"replaced by somebody where it is pruned", configB, "", func(c *cluster) {
+			c.deleteConfigMap("b")
+			c.mustApply(ssa.ApplyOptions{}, configB)
+		}, "", true},
+		{"changed in the set", configB, configB, func(*cluster) {}, changed, false},
+		{"another object in the set", configB, configB, func(*cluster) {}, configB + "\n---\n" + configA, false},
+		{"pruned although it was not to be", configB, configB, func(*cluster) {}, configA, false},
 	}
 	for _, tc := range cases {
 		t.Run(tc.reason, func(t *testing.T) {
+			t.Parallel()
 			c := newCluster(t, ssa.Options{})
 			opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, Prune: true}
-			c.mustApply(opts, configB)
-			plan, err := c.applier.Plan(t.Context(), c.objects(configB), opts)
-			if err != nil || plan.Changes() {
-				t.Fatalf("%v, %v", plan, err)
+			c.mustApply(opts, tc.live)
+			if strings.Contains(tc.reason, "left alone") {
+				c.patchConfigMap("b", `{"metadata":{"annotations":{"gitopskit.github.io/reconcile":"disabled"}}}`)
+			}
+			plan, err := c.applier.Plan(t.Context(), c.objects(tc.plan), opts)
+			if err != nil {
+				t.Fatal(err)
 			}
 			tc.happen(c)
 			opts.Expect = plan
-			if _, err := c.apply(opts, tc.set); !errors.Is(err, ssa.ErrPlanOutdated) {
+			res, err := c.apply(opts, tc.set)
+			if errors.Is(err, ssa.ErrPlanOutdated) == tc.fine || tc.fine && err != nil {
 				t.Errorf("err = %v", err)
+			}
+			if !tc.fine && res.Changed() {
+				t.Errorf("%v", res.Objects)
+			}
+			if tc.set == "" && c.get(configMaps, "b") == nil {
+				t.Error("what somebody has put in its place was pruned")
 			}
 		})
 	}
