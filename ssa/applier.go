@@ -45,8 +45,9 @@ type Options struct {
 	// here. Default: all objects of the kinds in use.
 	WatchSelector string
 
-	// Logger is told what the Applier can't tell its caller. Default: nothing
-	// is logged.
+	// Logger is told what the Applier can't tell its caller, and each warning of
+	// the API server once, unless the rest.Config has a handler for those. Default:
+	// nothing is logged.
 	Logger *slog.Logger
 }
 

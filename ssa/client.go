@@ -41,6 +41,9 @@ type client struct {
 func newClient(cfg *rest.Config, opts Options) (*client, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS, cfg.Burst, cfg.RateLimiter = -1, 0, nil
+	if cfg.WarningHandler == nil && cfg.WarningHandlerWithContext == nil {
+		cfg.WarningHandler = &warner{log: opts.Logger} // client-go's default prints
+	}
 	c := &client{cfg: rest.CopyConfig(cfg), manager: opts.FieldManager, pacer: &pacer{}, slots: make(chan struct{}, opts.Concurrency)}
 	cfg.Wrap(c.pacer.wrap)
 	httpClient, err := rest.HTTPClientFor(cfg)

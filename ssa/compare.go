@@ -31,11 +31,10 @@ func (r *run) compare(ctx context.Context, o *object) error {
 		}
 	}
 	o.diff = Diff(live, merged)
-	before, after := r.a.summarize(live), r.a.summarize(merged)
+	before := r.a.summarize(live)
 	o.live = &before
 	if len(o.diff) == 0 && ownedFields(r.a, live) == ownedFields(r.a, merged) && !(before.takeOver && o.marks&markMerge == 0) {
-		after.rv = before.rv
-		r.inSync(o, after, ans)
+		r.inSync(o, before, ans)
 		return nil
 	}
 	o.sure = true

@@ -200,6 +200,8 @@ func (p *preparer) clean(o *object) error {
 	switch {
 	case o.ref.Group == "apiextensions.k8s.io":
 		delete(o.desired, "status")
+	case o.ref.Kind == "ClusterRole" && o.desired["aggregationRule"] != nil:
+		delete(o.desired, "rules") // a controller adds them up
 	case o.ref.Group == "" && o.ref.Kind == "Secret":
 		return encodeSecret(o.desired)
 	}

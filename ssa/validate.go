@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"maps"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -67,8 +68,11 @@ func (r *run) rehearse(ctx context.Context, o *object) error {
 		return err
 	}
 	after := r.a.summarize(ans.meta)
+	moved := after.generation != o.live.generation
 	switch {
-	case after.own != o.live.own || after.generation != o.live.generation || after.uid != o.live.uid:
+	case (moved || after.own != o.live.own) && hasNothings(o.desired) && (!moved || looseGenerations[o.ref.Kind]):
+		return r.compare(ctx, o)
+	case moved || after.own != o.live.own || after.uid != o.live.uid:
 		o.sure = true
 	case !ans.at.IsZero() && ans.at.Unix() >= o.live.ownTime+2:
 		r.inSync(o, after, ans)
@@ -76,6 +80,42 @@ func (r *run) rehearse(ctx context.Context, o *object) error {
 		return r.compare(ctx, o)
 	}
 	return nil
+}
+
+// looseGenerations are kinds for which the API server takes an empty list and
+// none for different when it counts generations.
+var looseGenerations = map[string]bool{
+	"NetworkPolicy": true, "MutatingWebhookConfiguration": true, "ValidatingWebhookConfiguration": true,
+}
+
+// hasNothings reports whether the content of an object has values that the API
+// server may not store, such as an empty list. It moves the time of our entry
+// then whenever the object is applied.
+func hasNothings(obj map[string]any) bool {
+	for k, v := range obj {
+		if k != "metadata" && isNothing(v) {
+			return true
+		}
+	}
+	return false
+}
+
+// isNothing reports whether a value is null or empty, or has such a one in it.
+func isNothing(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case []any:
+		return len(v) == 0 || slices.ContainsFunc(v, isNothing)
+	case map[string]any:
+		for _, child := range v {
+			if isNothing(child) {
+				return true
+			}
+		}
+		return len(v) == 0
+	}
+	return false
 }
 
 func (r *run) inSync(o *object, live liveMeta, ans answer) {

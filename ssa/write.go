@@ -126,7 +126,7 @@ func (r *run) wrote(o *object, ans answer, live liveMeta, took time.Duration) {
 	case o.action == Recreate:
 	case ans.created:
 		o.action = Create
-	case !o.sure && o.live != nil && untouched(o.live, &live, ans):
+	case o.live != nil && (o.live.rv == live.rv || !o.sure && untouched(o.live, &live, ans)):
 		o.action = Unchanged
 	default:
 		o.action = Update
@@ -143,12 +143,9 @@ func (r *run) wrote(o *object, ans answer, live liveMeta, took time.Duration) {
 	r.tell(o.index)
 }
 
-// untouched reports whether an apply has changed nothing: the server then
-// leaves the object as it was, and the time of our entry too.
+// untouched reports whether an apply has changed nothing although others have
+// written in between: the server then leaves the time of our entry as it was.
 func untouched(before, after *liveMeta, ans answer) bool {
-	if before.rv == after.rv {
-		return true
-	}
 	quiet := before.own == after.own && before.generation == after.generation && before.uid == after.uid
 	return quiet && ans.at.Unix() >= after.ownTime+2
 }
