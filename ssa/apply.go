@@ -83,18 +83,22 @@ func (r *run) do(ctx context.Context) error {
 	if r.refused != nil {
 		return r.refused
 	}
+	r.begin(StepRead, len(r.result.Objects))
 	if err := r.load(ctx); err != nil {
 		return err
 	}
 	r.survey(ctx)
 	r.undefine()
 	r.follow()
+	r.tellSettled()
 	if !r.mayGoOn() {
 		return nil
 	}
 	if pending := r.pending(); len(pending) > 0 {
 		r.connect()
+		r.begin(StepValidate, len(pending))
 		r.validate(ctx)
+		r.tellSettled()
 	}
 	if stopped(ctx) || !r.mayGoOn() {
 		if r.opts.DryRun {

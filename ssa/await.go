@@ -20,10 +20,35 @@ func (r *run) wait(ctx context.Context) error {
 			entries = append(entries, o.entry())
 		}
 	}
-	_, err := r.a.await(ctx, entries, health.WaitOptions{
-		Timeout: r.opts.WaitTimeout, MayBeGone: r.goneWhenDone, Read: r.opts.Health, OnChange: r.opts.OnHealth,
-	})
+	r.begin(StepWait, r.watched(entries))
+	_, err := r.a.await(ctx, entries, r.waiting(health.WaitOptions{
+		Timeout: r.opts.WaitTimeout, FailFast: r.opts.WaitFailFast, MayBeGone: r.goneWhenDone, Read: r.opts.Health,
+	}))
 	return err
+}
+
+// watched counts the objects whose status a wait looks at.
+func (r *run) watched(entries []inventory.Entry) int {
+	n := 0
+	for _, e := range entries {
+		if r.opts.Health != nil || !health.Static(e.GroupKind()) {
+			n++
+		}
+	}
+	return n
+}
+
+// waiting returns the options of a wait that tells what it sees.
+func (r *run) waiting(opts health.WaitOptions) health.WaitOptions {
+	if r.opts.OnHealth != nil {
+		opts.Explain = true
+		opts.OnChange = func(o health.Observation) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.opts.OnHealth(o)
+		}
+	}
+	return opts
 }
 
 // goneWhenDone reports whether an object is a Job that the cluster removes when
@@ -59,7 +84,7 @@ func (r *run) awaitReady(ctx context.Context, o *object) *Error {
 		}
 		entries = append(entries, e)
 	}
-	if _, err := r.a.await(ctx, entries, health.WaitOptions{Timeout: readyTimeout, Read: r.opts.Health}); err != nil {
+	if _, err := r.a.await(ctx, entries, r.waiting(health.WaitOptions{Timeout: readyTimeout, Read: r.opts.Health})); err != nil {
 		return &Error{Op: "apply", Ref: o.ref, Origin: o.origin, Err: fmt.Errorf("%w: %w", ErrDependency, err)}
 	}
 	return nil

@@ -96,7 +96,7 @@ func (r *run) awaitServed(ctx context.Context, o *object) (resource, error) {
 			definition = append(definition, on.entry())
 		}
 	}
-	if _, err := r.a.await(ctx, definition, health.WaitOptions{Timeout: readyTimeout}); err != nil {
+	if _, err := r.a.await(ctx, definition, r.waiting(health.WaitOptions{Timeout: readyTimeout})); err != nil {
 		return resource{}, fmt.Errorf("%w: %w", ErrDependency, err)
 	}
 	// Discovery, and what serves the objects, lag behind the definition by a moment.

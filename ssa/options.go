@@ -114,21 +114,31 @@ type ApplyOptions struct {
 	Wait        bool
 	WaitTimeout time.Duration
 
+	// WaitFailFast ends the wait as soon as an object has failed that can't
+	// recover without a change. Default: it is waited for to the end, since
+	// somebody may mend it.
+	WaitFailFast bool
+
 	// Health reads the status of objects that are waited for, at the end and
 	// where an annotation says that they are depended on. Default:
 	// health.Evaluate.
 	Health health.Reader
 
-	// OnHealth is told of each change of an object's status during the wait at
-	// the end, in the way that OnEvent is. Default: nobody is told.
+	// OnHealth is told of each change of an object's status while it is waited
+	// for: at the end, and where others depend on it. What the pods of workloads
+	// complain of is among it (see health.WaitOptions.Explain). It is called in the
+	// way that OnEvent is. Default: nobody is told.
 	OnHealth func(health.Observation)
 
 	// Origin says where an object was written down, for errors: a file, or file
 	// and line. Default: not known.
 	Origin func(*unstructured.Unstructured) string
 
-	// OnEvent is told of each object as it is done. It is called by one
-	// goroutine at a time and never after Apply has returned. Default: nobody is
-	// told.
+	// OnEvent is told of each object as it is done, OnStep of each step as it
+	// begins, with the number of objects that it is about. All functions of these
+	// options are called one at a time, and never after Apply has returned; they
+	// hold up what they are told of, so they should be quick. Package ssa/progress
+	// shows people what these are told. Default: nobody is told.
 	OnEvent func(ObjectResult)
+	OnStep  func(step Step, objects int)
 }

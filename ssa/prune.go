@@ -50,17 +50,31 @@ func (r *run) prune(ctx context.Context) {
 	if len(r.leaving) == 0 {
 		return
 	}
+	r.begin(StepPrune, len(r.leaving))
 	p := r.pruner(ctx)
-	results := p.removeAll(ctx)
-	for i, res := range results {
-		if res.Ref.Name == "" {
-			res = ObjectResult{Ref: p.victims[i].ref, Version: p.victims[i].version, Action: None}
-		}
-		r.addPruned(res)
-		if res.Action != None && res.Err == nil {
+	first := r.expectPruned(p.victims)
+	p.removeAll(ctx, func(i int, res ObjectResult) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.result.Objects[first+i] = res
+		if res.Err == nil {
 			r.result.Inventory.Remove(res.Ref)
 		}
+		r.tell(first + i)
+	})
+}
+
+// expectPruned adds a result for each victim, as not come to yet, and returns
+// the index of the first.
+func (r *run) expectPruned(victims []*victim) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := len(r.result.Objects)
+	for _, v := range victims {
+		r.result.Objects = append(r.result.Objects, ObjectResult{Ref: v.ref, Version: v.version, Action: None})
+		r.told = append(r.told, false)
 	}
+	return first
 }
 
 func (r *run) rehearsePrune(ctx context.Context) error {

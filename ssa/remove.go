@@ -16,9 +16,9 @@ import (
 )
 
 // removeAll removes the victims, several at a time, last things first, and what
-// is depended on by the annotation of another victim only when that is gone.
-// What was not come to has an empty result.
-func (p *pruner) removeAll(ctx context.Context) []ObjectResult {
+// is depended on by the annotation of another victim only when that is gone. It
+// calls done, serially, for each but those that ctx kept it from.
+func (p *pruner) removeAll(ctx context.Context, done func(i int, res ObjectResult)) {
 	objects := p.connect()
 	results := make([]ObjectResult, len(objects))
 	s := newSchedule(objects)
@@ -26,7 +26,10 @@ func (p *pruner) removeAll(ctx context.Context) []ObjectResult {
 		results[o.index] = p.remove(ctx, p.victims[o.index], len(s.unlocks[o]) > 0)
 	}
 	s.drive(ctx, p.a.opts.Concurrency, work, func(o *object) bool {
-		res := &results[o.index]
+		res := results[o.index]
+		if res.Action != None {
+			done(o.index, res)
+		}
 		if res.Err == nil && (res.Action == Prune || res.Action == Orphan || p.victims[o.index].live == nil) {
 			s.done(o)
 			return true
@@ -38,11 +41,10 @@ func (p *pruner) removeAll(ctx context.Context) []ObjectResult {
 		for _, kept := range kept {
 			r := ObjectResult{Ref: kept.ref, Version: kept.version, Action: Prune}
 			r.Err = &Error{Op: "prune", Ref: kept.ref, Err: fmt.Errorf("%w: %s, which stays, depends on it", ErrDependency, o.ref)}
-			results[kept.index] = r
+			done(kept.index, r)
 		}
 		return true
 	})
-	return results
 }
 
 // connect returns an object for each victim, which waits for those that depend

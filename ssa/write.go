@@ -12,7 +12,12 @@ import (
 // write applies everything that has to be, each object as soon as what it
 // waits for is there.
 func (r *run) write(ctx context.Context) {
-	s := newSchedule(r.pending())
+	pending := r.pending()
+	if len(pending) == 0 {
+		return
+	}
+	r.begin(StepWrite, len(pending))
+	s := newSchedule(pending)
 	s.drive(ctx, r.a.opts.Concurrency, func(o *object) { r.writeOne(ctx, o) }, func(o *object) bool {
 		if r.failed(o) {
 			r.abandon(s.fail(o), o)

@@ -11,26 +11,63 @@ import (
 )
 
 const (
-	explainTime = 5 * time.Second
-	explainMost = 10 // objects whose pods are looked at
+	explainTime  = 5 * time.Second // for one look
+	explainMost  = 10              // objects whose pods are looked at
+	explainFirst = time.Second     // before the first look of a wait, which then come less and less often
+	explainLast  = 30 * time.Second
 )
 
 var podResource = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+
+// keepExplaining looks at the pods again and again until ctx ends.
+func (w *Waiter) keepExplaining(ctx context.Context, b *board) {
+	for pause := explainFirst; ; pause = min(2*pause, explainLast) {
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+			w.explain(ctx, b)
+		}
+	}
+}
 
 // explain adds to the messages of workloads that are not ready what their pods
 // complain of.
 func (w *Waiter) explain(ctx context.Context, b *board) {
 	ctx, cancel := context.WithTimeout(ctx, explainTime)
 	defer cancel()
-	n := 0
+	for i, o := range b.unready(explainMost) {
+		trouble := w.podTrouble(ctx, o)
+		if ctx.Err() != nil {
+			return
+		}
+		b.blame(i, trouble)
+	}
+}
+
+// unready returns the objects whose pods may tell why they are not ready, by
+// their index: so many of them at most.
+func (b *board) unready(most int) map[int]Observation {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := map[int]Observation{}
 	for i, o := range b.observed {
-		if o.Status == Current || o.Ref.Namespace == "" || n == explainMost {
-			continue
+		if o.Status != Current && o.Status != NotFound && o.Ref.Namespace != "" && len(out) < most {
+			out[i] = o.Observation
 		}
-		n++
-		if trouble := w.podTrouble(ctx, o); trouble != "" {
-			b.observed[i].Message = orElse(o.Message, string(o.Status)) + "; " + trouble
-		}
+	}
+	return out
+}
+
+// blame notes what the pods of an object complain of.
+func (b *board) blame(i int, trouble string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if o := &b.observed[i]; o.Status != Current && o.pods != trouble {
+		o.pods = trouble
+		b.tell(i)
 	}
 }
 

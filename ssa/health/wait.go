@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -66,6 +65,13 @@ type WaitOptions struct {
 	// waited for, but for a Job that was seen with a TTL.
 	MayBeGone func(inventory.Ref) bool
 
+	// Explain looks at the pods of workloads that are not ready while waiting, and
+	// adds what they complain of to the messages that OnChange is told: after a
+	// second, and then less and less often up to every 30 seconds, by two requests
+	// for each of 10 objects at most. Default: pods are looked at only when time
+	// has run out.
+	Explain bool
+
 	// OnChange is told whenever an object's status changes. It is called by one
 	// goroutine at a time, and never after Wait has returned. Default: nobody is
 	// told.
@@ -93,7 +99,7 @@ func (w *Waiter) Wait(ctx context.Context, objects []inventory.Entry, opts WaitO
 	defer cancel()
 	b := newBoard(objects, opts)
 	w.watchAll(inner, b)
-	if b.missing() > 0 && errors.Is(context.Cause(inner), ErrTimeout) {
+	if b.open > 0 && errors.Is(context.Cause(inner), ErrTimeout) {
 		w.explain(ctx, b)
 	}
 	return b.end(context.Cause(inner))
@@ -108,6 +114,17 @@ func (w *Waiter) watchAll(ctx context.Context, b *board) {
 	if b.over() {
 		return
 	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	if b.opts.Explain {
+		explaining, end := context.WithCancel(ctx)
+		defer end()
+		wg.Go(func() { w.keepExplaining(explaining, b) })
+	}
+	w.watchGroups(ctx, b)
+}
+
+func (w *Waiter) watchGroups(ctx context.Context, b *board) {
 	var wg sync.WaitGroup
 	for _, g := range w.groups(ctx, b) {
 		wg.Go(func() {
@@ -220,154 +237,3 @@ func (h *groupHandler) Delete(o runtime.Object) {
 
 func (h *groupHandler) Down(error) {}
 func (h *groupHandler) Up()        {}
-
-// board has what was last seen of each object.
-type board struct {
-	mu       sync.Mutex
-	opts     WaitOptions
-	observed []Observation
-	index    map[inventory.Ref]int
-	ttl      map[inventory.Ref]bool // goes away by itself when it is done
-	open     int                    // how many are not Current
-	failed   bool
-	stop     func()
-}
-
-func newBoard(objects []inventory.Entry, opts WaitOptions) *board {
-	b := &board{opts: opts, index: make(map[inventory.Ref]int, len(objects)), ttl: map[inventory.Ref]bool{}, stop: func() {}}
-	for _, e := range objects {
-		if _, twice := b.index[e.Ref]; twice {
-			continue
-		}
-		o := Observation{Ref: e.Ref, Version: e.Version, Report: Report{Status: Unknown, Message: "not seen yet"}}
-		if !opts.ReadAll && Static(e.GroupKind()) {
-			o.Report = Report{Status: Current}
-		} else {
-			b.open++
-		}
-		b.index[e.Ref] = len(b.observed)
-		b.observed = append(b.observed, o)
-	}
-	return b
-}
-
-func (b *board) over() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.open == 0
-}
-
-func (b *board) missing() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.open
-}
-
-func (b *board) saw(ref inventory.Ref, u *unstructured.Unstructured) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	i, ours := b.index[ref]
-	if !ours {
-		return
-	}
-	if ref.Kind == "Job" && goneWhenDone(u) {
-		b.ttl[ref] = true
-	}
-	b.set(i, b.opts.Read(u))
-}
-
-func (b *board) gone(ref inventory.Ref) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	i, ours := b.index[ref]
-	switch {
-	case !ours:
-	case b.ttl[ref], b.opts.MayBeGone != nil && b.opts.MayBeGone(ref):
-		b.set(i, Report{Current, "finished and removed"})
-	default:
-		b.set(i, Report{Status: NotFound})
-	}
-}
-
-// absent marks what a complete list of a group did not have.
-func (b *board) absent(g group, seen map[inventory.Ref]bool) {
-	b.mu.Lock()
-	var missing []inventory.Ref
-	for _, o := range b.observed {
-		if b.covers(g, o.Ref) && !seen[o.Ref] {
-			missing = append(missing, o.Ref)
-		}
-	}
-	b.mu.Unlock()
-	for _, r := range missing {
-		b.gone(r)
-	}
-}
-
-func (b *board) covers(g group, r inventory.Ref) bool {
-	return r.GroupKind() == g.gk && (g.namespace == "" || g.namespace == r.Namespace) &&
-		(g.name == "" || g.name == r.Name) && (b.opts.ReadAll || !Static(g.gk))
-}
-
-// unreadable marks the objects of a group that can't be watched.
-func (b *board) unreadable(g group, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for i, o := range b.observed {
-		if b.covers(g, o.Ref) {
-			b.set(i, Report{Failed, "can't be read: " + err.Error()})
-		}
-	}
-}
-
-// set changes what is known of an object; b.mu is held.
-func (b *board) set(i int, r Report) {
-	o := &b.observed[i]
-	if o.Report == r {
-		return
-	}
-	if o.Status == Current {
-		b.open++
-	}
-	o.Report = r
-	if r.Status == Current {
-		b.open--
-	}
-	if b.opts.OnChange != nil {
-		b.opts.OnChange(*o)
-	}
-	if r.Status == Failed && b.opts.FailFast {
-		b.failed = true
-	}
-	if b.open == 0 || b.failed {
-		b.stop()
-	}
-}
-
-func (b *board) end(cause error) ([]Observation, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.open == 0 {
-		return b.observed, nil
-	}
-	e := &WaitError{Err: cause, Total: len(b.observed)}
-	if b.failed || cause == nil {
-		e.Err = ErrFailed
-	}
-	for _, o := range b.observed {
-		if o.Status != Current {
-			e.Missing = append(e.Missing, o)
-		}
-	}
-	slices.SortStableFunc(e.Missing, func(a, b Observation) int {
-		return boolInt(b.Status == Failed) - boolInt(a.Status == Failed)
-	})
-	return b.observed, e
-}
-
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}

@@ -177,3 +177,22 @@ func TestJobThatIsRemovedWhenItHasFinishedIsReady(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 }
+
+func TestPodsAreLookedAtWhileWaiting(t *testing.T) {
+	f := newFixture(t)
+	e := f.create(t, deployment+"      nodeSelector: {no: node}\n")
+	ctx, cancel := context.WithCancel(t.Context())
+	var told string
+	seen, err := f.waiter.Wait(ctx, []inventory.Entry{f.entry("absent"), e}, health.WaitOptions{Explain: true, OnChange: func(o health.Observation) {
+		if strings.Contains(o.Message, "pod web-") {
+			told = o.String()
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) || !strings.Contains(told, "0 of 1 pods are available; pod web-") || !strings.Contains(told, "Unschedulable") {
+		t.Errorf("told %q, err = %v", told, err)
+	}
+	if !strings.Contains(seen[1].Message, "pod web-") {
+		t.Errorf("the observation at the end is %q, and %q was told", seen[1], told)
+	}
+}
