@@ -45,6 +45,7 @@ type run struct {
 	result  *Result
 	told    []bool // by index: OnEvent was called
 	awaited map[schema.GroupVersionKind]*awaitedKind
+	held    map[string]func() *TerminatingError // by namespace
 }
 
 // labeller is a Store that finds what it has by labels, as inventory.ApplySet
@@ -62,7 +63,7 @@ func newRun(ctx context.Context, a *Applier, objects []*unstructured.Unstructure
 	if opts.Expect != nil {
 		opts.Diff = true // what would change is compared with what was to change
 	}
-	r := &run{a: a, opts: &opts, awaited: map[schema.GroupVersionKind]*awaitedKind{}}
+	r := &run{a: a, opts: &opts, awaited: map[schema.GroupVersionKind]*awaitedKind{}, held: map[string]func() *TerminatingError{}}
 	ignore, err := readIgnoreRules(opts.Ignore)
 	r.refused = errors.Join(err, unknownPolicy(opts.Conflicts), opts.Adopt.check("Adopt"), opts.PruneAdopt.check("PruneAdopt"))
 	usable, results := a.prepare(ctx, objects, &opts, ignore)

@@ -36,14 +36,21 @@ func apiError(op string, o *object, err error) *Error {
 	return e
 }
 
-// An apiCause carries a sentinel, a readable text and the API's error.
+// An apiCause carries a sentinel, or an error that wraps one, a readable text
+// where the sentinel does not say it all, and the API's error.
 type apiCause struct {
 	kind error
 	text string
 	err  error
 }
 
-func (c *apiCause) Error() string   { return c.kind.Error() + ": " + c.text }
+func (c *apiCause) Error() string {
+	if c.text == "" {
+		return c.kind.Error()
+	}
+	return c.kind.Error() + ": " + c.text
+}
+
 func (c *apiCause) Unwrap() []error { return []error{c.kind, c.err} }
 
 func classify(err error) error {

@@ -164,6 +164,10 @@ func (e *unsureError) Unwrap() error { return e.err }
 
 // get reads an object whole.
 func (c *client) get(ctx context.Context, o *object) (*unstructured.Unstructured, error) {
+	return c.getWhole(ctx, o.target)
+}
+
+func (c *client) getWhole(ctx context.Context, o target) (*unstructured.Unstructured, error) {
 	release, err := c.acquire(ctx)
 	if err != nil {
 		return nil, err

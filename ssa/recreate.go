@@ -29,38 +29,54 @@ func (a *Applier) removeForReplacement(ctx context.Context, o *object) error {
 	if err != nil {
 		return fmt.Errorf("delete before recreating: %w", err)
 	}
-	return a.awaitGone(ctx, o.target, o.live.uid)
+	return a.awaitGone(ctx, o.target, o.live.uid, goneTimeout)
 }
 
-// awaitGone watches an object until it is gone, or another has its name.
-func (a *Applier) awaitGone(ctx context.Context, t target, uid types.UID) error {
-	inner, cancel := context.WithTimeout(ctx, goneTimeout)
+// awaitGone watches an object until it is gone, or another has its name, for at
+// most the given time. The error tells what holds it.
+func (a *Applier) awaitGone(ctx context.Context, t target, uid types.UID, limit time.Duration) error {
+	inner, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	h := &goneHandler{uid: uid, cancel: cancel}
-	res := a.client.metadata.Resource(t.gvr).Namespace(t.namespace())
-	err := objwatch.Run(inner, objwatch.Collection{
-		FieldSelector: "metadata.name=" + t.ref.Name,
-		List:          func(ctx context.Context, l metav1.ListOptions) (runtime.Object, error) { return res.List(ctx, l) },
-		Watch:         func(ctx context.Context, l metav1.ListOptions) (watch.Interface, error) { return res.Watch(ctx, l) },
-	}, h)
+	h := &goneHandler{ref: t.ref, uid: uid, cancel: cancel}
+	err := objwatch.Run(inner, a.single(t), h)
+	held := &TerminatingError{Ref: t.ref, Held: h.held}
 	switch {
 	case h.gone, apierrors.IsNotFound(err): // the second: its kind is gone, and all objects with it
 		return nil
+	case ctx.Err() != nil && h.there:
+		return fmt.Errorf("%w: %w", context.Cause(ctx), held)
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case inner.Err() != nil:
-		return fmt.Errorf("%w: still there, held by finalizers %v", ErrTerminating, h.finalizers)
+		return held
 	}
 	return err
 }
 
+// single is the collection that has but one object: its metadata, or all of it
+// if that tells more of what holds it.
+func (a *Applier) single(t target) objwatch.Collection {
+	c := objwatch.Collection{FieldSelector: "metadata.name=" + t.ref.Name}
+	if holdingConditions[t.ref.GroupKind()] != nil {
+		res := a.client.dynamic.Resource(t.gvr)
+		c.List = func(ctx context.Context, l metav1.ListOptions) (runtime.Object, error) { return res.List(ctx, l) }
+		c.Watch = func(ctx context.Context, l metav1.ListOptions) (watch.Interface, error) { return res.Watch(ctx, l) }
+		return c
+	}
+	res := a.client.metadata.Resource(t.gvr).Namespace(t.namespace())
+	c.List = func(ctx context.Context, l metav1.ListOptions) (runtime.Object, error) { return res.List(ctx, l) }
+	c.Watch = func(ctx context.Context, l metav1.ListOptions) (watch.Interface, error) { return res.Watch(ctx, l) }
+	return c
+}
+
 // goneHandler ends a watch when an object is gone.
 type goneHandler struct {
-	uid        types.UID // "" for any
-	cancel     func()
-	there      bool
-	gone       bool
-	finalizers []string
+	ref    inventory.Ref
+	uid    types.UID // "" for any
+	cancel func()
+	there  bool
+	gone   bool
+	held   []string
 }
 
 func (h *goneHandler) BeginList() { h.there = false }
@@ -72,14 +88,13 @@ func (h *goneHandler) EndList(string) {
 }
 
 func (h *goneHandler) Set(o runtime.Object) {
-	m, ok := o.(*metav1.PartialObjectMetadata)
-	if ok && (h.uid == "" || m.UID == h.uid) {
-		h.there, h.finalizers = true, m.Finalizers
+	if m, ok := o.(metav1.Object); ok && (h.uid == "" || m.GetUID() == h.uid) {
+		h.there, h.held = true, holds(h.ref, m)
 	}
 }
 
 func (h *goneHandler) Delete(o runtime.Object) {
-	if m, ok := o.(*metav1.PartialObjectMetadata); ok && (h.uid == "" || m.UID == h.uid) {
+	if m, ok := o.(metav1.Object); ok && (h.uid == "" || m.GetUID() == h.uid) {
 		h.end()
 	}
 }
@@ -93,27 +108,32 @@ func (h *goneHandler) Down(error) {}
 func (h *goneHandler) Up()        {}
 
 // WaitGone waits until the objects are gone, for at most the given time, and
-// returns an error that names those that are not. Where an entry has a UID,
-// another object of its name counts as gone.
+// returns an error that names those that are not, with a *TerminatingError for
+// each that says what holds it: of a namespace, what is left in it. Where an entry
+// has a UID, another object of its name counts as gone.
 func (a *Applier) WaitGone(ctx context.Context, objects []inventory.Entry, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	errs := make([]error, len(objects))
+	for i, e := range objects {
+		errs[i] = &Error{Op: "wait", Ref: e.Ref, Err: errNotLookedAt}
+	}
 	a.parallel(ctx, len(objects), func(i int) {
 		e := objects[i]
 		r, err := a.kinds.anyVersion(ctx, e.GroupKind(), e.Version)
-		if errors.Is(err, ErrUnknownKind) {
+		if err == nil {
+			err = a.awaitGone(ctx, target{ref: e.Ref, version: e.Version, resource: r}, e.UID, limit)
+		}
+		if err == nil || errors.Is(err, ErrUnknownKind) {
+			errs[i] = nil
 			return
 		}
-		if err == nil {
-			err = a.awaitGone(ctx, target{ref: e.Ref, version: e.Version, resource: r}, e.UID)
-		}
-		if err != nil {
-			errs[i] = &Error{Op: "wait", Ref: e.Ref, Err: err}
-		}
+		errs[i] = &Error{Op: "wait", Ref: e.Ref, Err: err}
 	})
 	return errors.Join(errs...)
 }
+
+var errNotLookedAt = errors.New("the wait was over before it was looked at")
 
 // parallel calls f for 0 to n-1, several at a time, and begins no more once
 // ctx has ended.

@@ -26,7 +26,7 @@ func (r *run) validate(ctx context.Context) {
 
 func (r *run) validateOne(ctx context.Context, o *object) *Error {
 	if o.live != nil && o.live.deleting {
-		return &Error{Op: "validate", Ref: o.ref, Origin: o.origin, Err: errDeleting(o)}
+		return &Error{Op: "validate", Ref: o.ref, Origin: o.origin, Err: r.errDeleting(ctx, o)}
 	}
 	if r.namespaceComes(o) {
 		return r.validateElsewhere(ctx, o)
@@ -48,7 +48,7 @@ func (r *run) validateOne(ctx context.Context, o *object) *Error {
 	if errors.Is(classify(err), ErrImmutable) && r.mayRecreate(o) {
 		return r.validateReplacement(ctx, o, err)
 	}
-	e := apiError("validate", o, err)
+	e := r.explain(ctx, o, apiError("validate", o, err))
 	if errors.Is(e, ErrConflict) {
 		o.action = Conflict
 	}

@@ -79,7 +79,7 @@ func (r *run) failUnlessStopped(ctx context.Context, o *object, err *Error) {
 
 func (r *run) send(ctx context.Context, o *object) (answer, error) {
 	if o.live != nil && o.live.deleting {
-		return answer{}, errDeleting(o)
+		return answer{}, r.errDeleting(ctx, o)
 	}
 	if o.action == Recreate {
 		if err := r.a.removeForReplacement(ctx, o); err != nil {
@@ -87,7 +87,7 @@ func (r *run) send(ctx context.Context, o *object) (answer, error) {
 		}
 	}
 	if o.leaving != "" {
-		if err := r.a.awaitGone(ctx, o.target, o.leaving); err != nil {
+		if err := r.a.awaitGone(ctx, o.target, o.leaving, goneTimeout); err != nil {
 			return answer{}, err
 		}
 	}
@@ -118,10 +118,6 @@ func (r *run) put(ctx context.Context, o *object) (ans answer, err error) {
 		err = r.shaped(ctx, o, send)
 	}
 	return ans, err
-}
-
-func errDeleting(o *object) error {
-	return fmt.Errorf("%w: %s is on its way out; it can be applied again when it is gone", ErrTerminating, o.ref)
 }
 
 func (r *run) wrote(o *object, ans answer, live liveMeta, took time.Duration) {
@@ -158,7 +154,7 @@ func untouched(before, after *liveMeta, ans answer) bool {
 // unwritten records a failed write. An object that was not ours before, and that
 // the server has refused for certain, does not stay in the inventory.
 func (r *run) unwritten(ctx context.Context, o *object, err error) {
-	r.failUnlessStopped(ctx, o, writeError(o, err))
+	r.failUnlessStopped(ctx, o, r.explain(ctx, o, writeError(o, err)))
 	if refused(err) && !r.old.Has(o.ref) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
