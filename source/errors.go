@@ -3,6 +3,7 @@ package source
 import (
 	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/gitopskit/gitopskit/source/archive"
 )
@@ -33,6 +34,8 @@ var (
 	ErrCorrupt = archive.ErrCorrupt
 	// ErrVerification: a signature is missing, wrong or of somebody else.
 	ErrVerification = errors.New("verification failed")
+	// ErrFull: the disk, or a quota, has no room for what is fetched or stored.
+	ErrFull = errors.New("no room left")
 )
 
 // Error tells which operation failed on which source.
@@ -56,3 +59,11 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Is makes a full disk, a quota and a limit on the size of files an ErrFull,
+// whoever met them.
+func (e *Error) Is(target error) bool { return target == ErrFull && diskFull(e.Err) } //nolint:errorlint // the sentinel itself
+
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}

@@ -280,6 +280,33 @@ func testSSHErrors(t *testing.T) {
 	}
 }
 
+// What a server's program says when it breaks off comes after its output's end.
+func TestSSHServerThatBreaksOffSaysWhy(t *testing.T) {
+	eachTransport(t, testSSHServerThatBreaksOffSaysWhy)
+}
+
+func testSSHServerThatBreaksOffSaysWhy(t *testing.T) {
+	srv := gitserver.New(t, gitserver.Options{})
+	repo := srv.Repo("app")
+	repo.Commit(map[string]string{"a": "1"})
+	server := srv.SSH()
+	server.Program(t, "git-upload-pack", `#!/bin/sh
+git upload-pack "$1" </dev/null 2>/dev/null
+head -c 4 >/dev/null # of the request
+exec >&-
+sleep 0.1
+echo "the disk has left us" >&2
+exit 3
+`)
+	s := open(t, git.Options{URL: server.URL(repo), Reference: onMain, Auth: git.Auth{Identity: server.Identity, KnownHosts: server.KnownHosts}})
+	revision, err := s.Resolve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Fetch(t.Context(), revision)
+	wantError(t, err, source.ErrUnreachable, "the disk has left us")
+}
+
 func TestSSHHostCertificate(t *testing.T) { eachTransport(t, testSSHHostCertificate) }
 
 func testSSHHostCertificate(t *testing.T) {

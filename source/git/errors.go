@@ -16,7 +16,7 @@ import (
 func classified(err error) bool {
 	for _, known := range []error{
 		source.ErrNotFound, source.ErrAuth, source.ErrHostKey, source.ErrTLS, source.ErrUnreachable, source.ErrInvalid,
-		source.ErrUnsafe, source.ErrTooLarge, source.ErrCorrupt, source.ErrVerification,
+		source.ErrUnsafe, source.ErrTooLarge, source.ErrCorrupt, source.ErrVerification, source.ErrFull,
 	} {
 		if errors.Is(err, known) {
 			return true

@@ -86,7 +86,10 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		"name":                 {func(o *git.Options) { o.Reference.Name = "main" }, "refs/heads/main"},
 		"filter":               {func(o *git.Options) { o.Reference.SemVer, o.Reference.TagFilter = "*", "(" }, "TagFilter"},
 		"sparse path":          {func(o *git.Options) { o.SparsePaths = []string{"app/../../x"} }, "leaves the repository"},
-		"proxy":                {func(o *git.Options) { o.Proxy.URL = "ftp://x:1" }, "Proxy.URL"},
+		"two kinds of password": {func(o *git.Options) {
+			o.Auth = git.Auth{Username: "ann", Password: "x", BearerToken: "y"}
+		}, "one of the two kinds"},
+		"proxy": {func(o *git.Options) { o.Proxy.URL = "ftp://x:1" }, "Proxy.URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := ok

@@ -121,6 +121,16 @@ func testReferences(t *testing.T) {
 	third := repo.Commit(map[string]string{"a.yaml": "3"})
 	repo.Git("update-ref", "refs/pull/7/head", third)
 	repo.Branch("main")
+	repo.Git("checkout", "--quiet", "--detach")
+	pulled := repo.Commit(map[string]string{"a.yaml": "4"})
+	repo.Git("update-ref", "refs/pull/8/head", pulled)
+	repo.Git("checkout", "--quiet", "--detach", "main")
+	repo.Commit(map[string]string{"a.yaml": "5"})
+	repo.Tag("5.0.0+z")
+	repo.Git("-c", `alias.later=!GIT_COMMITTER_DATE="2090-01-01T00:00:00Z" git commit --quiet --allow-empty -m later`, "later")
+	built := repo.Head()
+	repo.Tag("5.0.0+a")
+	repo.Branch("main")
 
 	cases := map[string]struct {
 		ref  git.Reference
@@ -136,8 +146,10 @@ func testReferences(t *testing.T) {
 		"range passes over pre-releases": {git.Reference{SemVer: "<3.0.0"}, "v1.1.0@sha1:" + second, "2"},
 		"range may take pre-releases":    {git.Reference{SemVer: "<3.0.0", PreReleases: true}, "v2.0.0-rc.1@sha1:" + second, "2"},
 		"range over part of the tag":     {git.Reference{SemVer: "*", TagFilter: "^app-(?P<version>.*)$"}, "app-3.0.0@sha1:" + second, "2"},
+		"range of builds: newest commit": {git.Reference{SemVer: "5.x"}, "5.0.0+a@sha1:" + built, "5"},
 		"name":                           {git.Reference{Name: "refs/pull/7/head"}, "refs/pull/7/head@sha1:" + third, "3"},
 		"commit that is a tip":           {git.Reference{Commit: third}, "sha1:" + third, "3"},
+		"commit of a pull request":       {git.Reference{Commit: pulled}, "sha1:" + pulled, "4"},
 		"commit below a tip":             {git.Reference{Commit: first, Branch: "main"}, "main@sha1:" + first, "1"},
 		"commit beats all":               {git.Reference{Commit: first, Name: "HEAD", Tag: "v1.1.0", SemVer: "*"}, "sha1:" + first, "1"},
 		"name beats tag":                 {git.Reference{Name: "refs/tags/v1.0.0", Tag: "v1.1.0"}, "refs/tags/v1.0.0@sha1:" + first, "1"},

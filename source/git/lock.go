@@ -5,8 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
+
+	"github.com/gitopskit/gitopskit/source"
 )
 
 // lock waits until this goroutine alone, of all processes, may change the
@@ -58,9 +59,5 @@ func waitForLock(ctx context.Context, f *os.File) error {
 	}
 }
 
-// errDiskFull is a disk that another program found full.
-var errDiskFull = errors.New("no space left on device")
-
-func isDiskFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, errDiskFull)
-}
+// isDiskFull is about this process's writes, and git's.
+func isDiskFull(err error) bool { return errors.Is(&source.Error{Err: err}, source.ErrFull) }

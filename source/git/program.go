@@ -143,8 +143,8 @@ func (b *gitProgram) explain(ctx context.Context, err error, text string) error 
 		return fmt.Errorf("%w: git says: %s (a server with an authority of its own wants Auth.CA, one that asks for a client certificate Auth.ClientCert)", source.ErrTLS, text)
 	case has("not our ref", "unadvertised object"):
 		kind = errNotOurRef
-	case has("no space left"):
-		kind = errDiskFull
+	case has("no space left", "file too large", "disk quota exceeded"):
+		kind = source.ErrFull
 	case has("could not resolve host", "failed to connect", "connection refused", "couldn't connect", "timed out", "connection reset"):
 		kind = source.ErrUnreachable
 	case has("redirect"):

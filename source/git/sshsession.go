@@ -129,7 +129,7 @@ func (s *sshSession) UploadPack(ctx context.Context, req *packp.UploadPackReques
 		return nil, s.broken(ctx, err)
 	}
 	res := packp.NewUploadPackResponse(req)
-	if err := res.Decode(io.NopCloser(s.out)); err != nil {
+	if err := res.Decode(io.NopCloser(sshOutput{s})); err != nil {
 		return nil, s.broken(ctx, err)
 	}
 	return res, nil
@@ -162,10 +162,45 @@ func (s *sshSession) broken(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if text := s.errText.String(); text != "" {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		if early := s.endedEarly(); early != nil {
+			return early
+		}
+	}
+	if text := s.errText.String(); text != "" && !errors.Is(err, source.ErrUnreachable) {
 		return fmt.Errorf("%w; the server says: %s", err, text)
 	}
 	return err
+}
+
+// endedEarly explains the end of the output of a program that failed. What the
+// program wrote to its error output and how it ended come after that, so they
+// are waited for: as long as the context lasts, which ends the connection.
+func (s *sshSession) endedEarly() error {
+	_ = s.in.Close()
+	end := s.session.Wait()
+	if end == nil {
+		return nil
+	}
+	text := s.errText.String()
+	if text == "" {
+		text = "nothing"
+	}
+	return fmt.Errorf("%w: the server's Git ended early: %w; it said: %s", source.ErrUnreachable, end, text)
+}
+
+// sshOutput is the output of the program. Its end is an error if the program
+// failed.
+type sshOutput struct{ s *sshSession }
+
+func (o sshOutput) Read(p []byte) (int, error) {
+	n, err := o.s.out.Read(p)
+	if errors.Is(err, io.EOF) {
+		if early := o.s.endedEarly(); early != nil {
+			err = early
+		}
+	}
+	return n, err
 }
 
 // Close implements transport.Session.

@@ -17,7 +17,7 @@ import (
 
 var (
 	// ErrFull: the disk or the quota has no room for the artifact.
-	ErrFull = errors.New("no room left")
+	ErrFull = source.ErrFull
 	// ErrNotStored: there is no such artifact.
 	ErrNotStored = fmt.Errorf("artifact %w", source.ErrNotFound)
 )
