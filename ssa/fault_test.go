@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -19,7 +18,6 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
-	"github.com/gitopskit/gitopskit/internal/testcluster"
 	"github.com/gitopskit/gitopskit/inventory"
 	"github.com/gitopskit/gitopskit/ssa"
 )
@@ -191,61 +189,6 @@ func TestARefusalAfterALostAnswerDoesNotOrphan(t *testing.T) {
 	if inv, err := store.Load(t.Context()); err != nil || !inv.Has(ref) || !res.Inventory.Has(ref) {
 		t.Errorf("nobody owns what is there: %v, %v", inv, err)
 	}
-}
-
-func TestConvergesWhenTheAPIServerIsKilledInTheMiddle(t *testing.T) {
-	t.Parallel()
-	tc := testcluster.New(t, "--ephemeral")
-	client, err := dynamic.NewForConfig(tc.RESTConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ns := tc.Namespace(t)
-	a, err := ssa.New(tc.RESTConfig(), ssa.Options{Concurrency: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	watching := make(chan struct{})
-	var drifts atomic.Int64
-	go func() {
-		defer close(watching)
-		_ = a.Watch(ctx, ssa.WatchOptions{OnDrift: func(ssa.Drift) { drifts.Add(1) }})
-	}()
-	defer func() { cancel(); <-watching }()
-
-	store := &inventory.Memory{}
-	killed := make(chan struct{})
-	begun := make(chan struct{})
-	var told atomic.Int64
-	go func() {
-		defer close(killed)
-		<-begun
-		tc.KillAPIServer(t)
-	}()
-	opts := ssa.ApplyOptions{Set: "f", Inventory: store, OwnerLabels: map[string]string{"owner": "f"}, SkipValidation: true, OnEvent: func(ssa.ObjectResult) {
-		if told.Add(1) == 40 {
-			close(begun)
-		}
-	}}
-	if _, err := a.Apply(t.Context(), faultSet(ns, 0, 300, "1"), opts); err != nil {
-		t.Logf("the first attempt: %v", firstLine(err))
-	}
-	<-killed
-	converge(t, a, client, ns, store, faultSet(ns, 100, 200, "2"))
-
-	// The watch has come back too: a change is heard of.
-	before := drifts.Load()
-	patch := []byte(`{"data":{"version":"drifted"}}`)
-	if _, err := client.Resource(configMaps).Namespace(ns).Patch(t.Context(), "f150", "application/merge-patch+json", patch, metav1.PatchOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the drift is reported", func() bool { return drifts.Load() > before })
-}
-
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
 }
 
 func TestUnavailableAPIStopsOnlyWhatNeedsIt(t *testing.T) {

@@ -21,6 +21,7 @@ func TestKilledComponentsComeBackWithTheirData(t *testing.T) {
 	if _, err := client.CoreV1().ConfigMaps("default").Create(t.Context(), cm, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	c.Compact(t)
 	c.KillAPIServer(t)
 	for _, component := range []string{testcluster.Etcd, testcluster.ControllerManager, testcluster.Scheduler, testcluster.Kwok} {
 		c.Kill(t, component)
