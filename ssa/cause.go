@@ -149,10 +149,12 @@ func describe(err error, causes []metav1.StatusCause) string {
 // immutableTexts are what the API server and its admission say of a field that
 // must not change, in lower case; the API has no cause type of its own for it.
 var immutableTexts = []string{
-	"field is immutable",
+	"is immutable", // also what rules of definitions say by custom
+	"immutable field",
 	"updates to statefulset spec for fields other than",
+	"pod updates may not change fields other than",
 	"may not change once set",
-	"is immutable after creation",
+	"may not be changed in an update",
 	"cannot change roleref",
 	"updates to parameters are forbidden",
 	"updates to provisioner are forbidden",
@@ -164,16 +166,26 @@ var immutableTexts = []string{
 // code alone: a plain validation error must not lead to a deletion. Every
 // cause has to be of this sort.
 func isImmutable(err error) bool {
+	causes := causesOf(err)
+	if len(causes) == 0 {
+		return deniedByWebhook(err) && mentionsImmutable(err.Error())
+	}
 	if !apierrors.IsInvalid(err) {
 		return false
 	}
-	causes := causesOf(err)
 	for _, c := range causes {
 		if !mentionsImmutable(c.Message) {
 			return false
 		}
 	}
-	return len(causes) > 0
+	return true
+}
+
+// deniedByWebhook reports whether an admission webhook has refused an object:
+// with whatever code it likes, and often with a message only.
+func deniedByWebhook(err error) bool {
+	refused := apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err)
+	return refused && strings.HasPrefix(err.Error(), "admission webhook ") && strings.Contains(err.Error(), " denied the request")
 }
 
 func mentionsImmutable(message string) bool {

@@ -69,7 +69,7 @@ func (o *object) deviates(p *PlanObject) string {
 
 // moved reports whether the live side of an update is no longer as it was
 // planned. Objects whose status changes all the time are told by the
-// difference; that of a Secret is masked, and shows nothing.
+// difference, where it is known; that of a Secret is masked, and shows nothing.
 func (o *object) moved(p *PlanObject) bool {
 	if o.live.rv == p.ResourceVersion {
 		return false
@@ -79,7 +79,7 @@ func (o *object) moved(p *PlanObject) bool {
 	for _, c := range o.diff {
 		now.Diff = append(now.Diff, PlanChange(c))
 	}
-	return secret || !slices.Equal(now.Taken, p.Taken) || !slices.Equal(now.Yielded, p.Yielded) || !equalJSON(now.Diff, p.Diff)
+	return secret || len(p.Diff) == 0 || !slices.Equal(now.Taken, p.Taken) || !slices.Equal(now.Yielded, p.Yielded) || !equalJSON(now.Diff, p.Diff)
 }
 
 // equalJSON compares values of which one may have been read from JSON.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -45,6 +46,10 @@ func (r *run) validateOne(ctx context.Context, o *object) *Error {
 		o.action = Conflict
 		return refused
 	}
+	if rejectsDryRuns(err) {
+		r.unrehearsed(o, err)
+		return nil
+	}
 	if errors.Is(classify(err), ErrImmutable) && r.mayRecreate(o) {
 		return r.validateReplacement(ctx, o, err)
 	}
@@ -53,6 +58,25 @@ func (r *run) validateOne(ctx context.Context, o *object) *Error {
 		o.action = Conflict
 	}
 	return e
+}
+
+// rejectsDryRuns reports whether an admission webhook was refused for a dry run,
+// or has refused the object, only because it was one: that says nothing about
+// the object.
+func rejectsDryRuns(err error) bool {
+	text := strings.ToLower(err.Error())
+	if apierrors.IsBadRequest(err) && strings.Contains(text, "does not support dry run") {
+		return true
+	}
+	names := func(s string) bool { return strings.Contains(text, s) }
+	return deniedByWebhook(err) && slices.ContainsFunc([]string{"dry run", "dry-run", "dryrun"}, names)
+}
+
+// unrehearsed notes that only writing an object will show what comes of it.
+func (r *run) unrehearsed(o *object, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.result.Objects[o.index].Reason = "not validated: " + err.Error()
 }
 
 // rehearse sends a dry run and learns from its answer whether the apply would
@@ -144,7 +168,7 @@ const elsewhere = "default"
 // do that, the object is validated only when it is applied.
 func (r *run) validateElsewhere(ctx context.Context, o *object) *Error {
 	err := r.a.client.dryCreate(ctx, r.moved(o, elsewhere), renamed(o.desired, elsewhere))
-	if err == nil || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
+	if err == nil || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || rejectsDryRuns(err) {
 		return nil
 	}
 	return apiError("validate", o, err)
@@ -170,25 +194,4 @@ func renamed(desired map[string]any, namespace string) map[string]any {
 	}
 	out["metadata"] = meta
 	return out
-}
-
-// keptKinds hold data or other objects: deleting one deletes more than itself.
-var keptKinds = map[string]bool{
-	"Namespace": true, "CustomResourceDefinition": true, "PersistentVolume": true, "PersistentVolumeClaim": true,
-}
-
-func (r *run) mayRecreate(o *object) bool {
-	return o.marks&markRecreate != 0 || r.opts.RecreateImmutable && !keptKinds[o.ref.Kind]
-}
-
-// validateReplacement makes sure that the object could be created before the
-// one that is there is given up.
-func (r *run) validateReplacement(ctx context.Context, o *object, cause error) *Error {
-	err := r.a.client.dryCreate(ctx, o, renamed(o.desired, ""))
-	if err != nil {
-		return apiError("validate", o, err)
-	}
-	o.action, o.sure = Recreate, true
-	r.result.Objects[o.index].Reason = describe(cause, causesOf(cause))
-	return nil
 }
