@@ -1,18 +1,12 @@
-// Command artifact makes, moves and compares artifacts.
+// Command artifact makes, moves, compares and verifies artifacts: folders of
+// configuration in a registry, as Flux reads them.
 //
-//	artifact push  SOURCE oci://HOST/REPO:TAG   push a folder, a Git or OCI URL or a bucket
-//	artifact pull  SOURCE FOLDER                write the files to a new folder
-//	artifact diff  SOURCE SOURCE                list the files in which two differ
-//	artifact list  oci://HOST/REPO              list tags
-//	artifact tag   oci://HOST/REPO:TAG TAG…     add tags
-//	artifact verify SOURCE KEY-FILE             check who signed a commit, or an artifact with cosign
-//
-// A SOURCE is a folder, https://… or ssh://… of a Git repository with #REFERENCE
-// (refs/heads/main), oci://HOST/REPO:TAG, or s3://HOST/BUCKET/PREFIX. Registries
-// are asked with REGISTRY_USER and REGISTRY_PASSWORD, or what "docker login" left,
-// buckets with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, Git servers with
-// GIT_USER and GIT_PASSWORD. INSECURE names the hosts that are asked over plain
-// HTTP.
+//	artifact push   SOURCE oci://HOST/REPO:TAG   push a folder, a Git or OCI URL or a bucket
+//	artifact pull   SOURCE FOLDER                write the files to a new folder
+//	artifact diff   SOURCE SOURCE                list the files in which two differ
+//	artifact list   oci://HOST/REPO              list tags
+//	artifact tag    oci://HOST/REPO:TAG TAG…     add tags
+//	artifact verify SOURCE --key FILE            check who signed a commit or an artifact
 package main
 
 import (
@@ -22,101 +16,103 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
 
 	"github.com/gitopskit/gitopskit/source"
 )
 
+const about = `Make, move, compare and verify artifacts: folders of configuration in a
+registry, as Flux reads them.
+
+A SOURCE is one of
+  FOLDER                       a folder of this machine
+  https://HOST/REPO#REF        a Git repository, by HTTPS or ssh://; REF is a full
+                               name such as refs/heads/main, and HEAD if left out
+  oci://HOST/REPO:TAG          an artifact; @sha256:… instead of :TAG names a digest
+  s3://HOST/BUCKET/PREFIX      a bucket that speaks S3
+
+Passwords are taken from the environment: REGISTRY_USER and REGISTRY_PASSWORD (else
+what "docker login" left), GIT_USER and GIT_PASSWORD, AWS_ACCESS_KEY_ID and
+AWS_SECRET_ACCESS_KEY. What was fetched is kept, and not fetched again.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 (diff --exit-code) there are
+differences, 4 the signature is missing or wrong, 130 interrupted.`
+
+// What scripts can tell apart.
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitDifferent   = 3
+	exitUnverified  = 4
+	exitInterrupted = 130
+)
+
+var errDifferent = errors.New("the artifacts differ")
+
+type usageError struct{ error }
+
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	cache, err := os.UserCacheDir()
-	if err == nil {
-		err = run(ctx, os.Args[1:], os.Stdout, filepath.Join(cache, "gitopskit-artifact"))
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-var errUsage = errors.New("usage: artifact push|pull|diff|list|tag|verify ARGUMENTS; see the command's documentation")
-
-func run(ctx context.Context, args []string, out io.Writer, cache string) error {
-	if len(args) < 2 {
-		return errUsage
+// run returns the exit code.
+func run(ctx context.Context, args []string, out, errs io.Writer) int {
+	cmd := command()
+	cmd.SetArgs(args)
+	cmd.SetOut(out)
+	cmd.SetErr(errs)
+	err := cmd.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errDifferent):
+		return exitDifferent
+	case ctx.Err() != nil:
+		fmt.Fprintln(errs, "artifact: interrupted")
+		return exitInterrupted
+	case errors.As(err, &usage):
+		fmt.Fprintf(errs, "artifact: %v\nsee artifact --help\n", err)
+		return exitUsage
 	}
-	c, err := newClients(cache)
-	if err != nil {
-		return err
+	fmt.Fprintln(errs, "artifact:", err)
+	if errors.Is(err, source.ErrVerification) {
+		return exitUnverified
 	}
-	defer c.close()
-	switch verb, args := args[0], args[1:]; {
-	case verb == "push" && len(args) == 2:
-		return c.push(ctx, out, args[0], args[1])
-	case verb == "pull" && len(args) == 2:
-		return c.pull(ctx, out, args[0], args[1])
-	case verb == "diff" && len(args) == 2:
-		return c.diff(ctx, out, args[0], args[1])
-	case verb == "list" && len(args) == 1:
-		tags, err := c.oci.Tags(ctx, args[0])
-		for _, t := range tags {
-			fmt.Fprintln(out, t)
-		}
-		return err
-	case verb == "tag" && len(args) > 1:
-		return c.oci.Tag(ctx, args[0], args[1:]...)
-	case verb == "verify" && len(args) == 2:
-		return c.verify(ctx, out, args[0], args[1])
-	}
-	return errUsage
+	return exitFailed
 }
 
-func (c *clients) push(ctx context.Context, out io.Writer, from, to string) error {
-	a, err := c.fetch(ctx, from)
-	if err != nil {
-		return err
+func command() *cobra.Command {
+	s := &settings{}
+	root := &cobra.Command{
+		Use: "artifact", Short: "Make, move, compare and verify artifacts", Long: about,
+		SilenceErrors: true, SilenceUsage: true, Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	digest, err := c.oci.Push(ctx, to, a, pushOptions(from))
-	if err == nil {
-		fmt.Fprintf(out, "pushed %s to %s@%s\n", a.Revision(), to, digest)
-	}
-	return err
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	s.flags(root.PersistentFlags())
+	root.AddCommand(pushCommand(s), pullCommand(s), diffCommand(s), listCommand(s), tagCommand(s), verifyCommand(s))
+	return root
 }
 
-func (c *clients) pull(ctx context.Context, out io.Writer, from, folder string) error {
-	a, err := c.fetch(ctx, from)
-	if err != nil {
-		return err
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("there is no command %q", args[0])}
 	}
-	if err := os.CopyFS(folder, a.FS()); err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "wrote %s to %s\n", a.Revision(), folder)
 	return nil
 }
 
-func (c *clients) diff(ctx context.Context, out io.Writer, first, second string) error {
-	a, err := c.fetch(ctx, first)
-	if err != nil {
-		return err
+// arguments checks how many there are; most is -1 for any number.
+func arguments(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least || most >= 0 && len(args) > most {
+			return usageError{fmt.Errorf("usage: %s", cmd.UseLine())}
+		}
+		return nil
 	}
-	b, err := c.fetch(ctx, second)
-	if err != nil {
-		return err
-	}
-	differences, err := source.Diff(a, b)
-	for _, d := range differences {
-		fmt.Fprintf(out, "%s %s\n", d.Kind, d.Path)
-	}
-	return err
-}
-
-// cut splits at the last separator that is not part of a host.
-func cut(s, sep string) (before, after string) {
-	if i := strings.LastIndex(s, sep); i > strings.LastIndexByte(s, '/') {
-		return s[:i], s[i+len(sep):]
-	}
-	return s, ""
 }
