@@ -92,7 +92,7 @@ func (r *run) do(ctx context.Context) error {
 	r.undefine()
 	r.follow()
 	r.tellSettled()
-	if !r.mayGoOn() {
+	if stopped(ctx) {
 		return nil
 	}
 	if pending := r.pending(); len(pending) > 0 {

@@ -180,9 +180,13 @@ func TestApplyWritesNothingIfOneObjectIsInvalid(t *testing.T) {
 	inv := &inventory.Memory{}
 	bad := strings.Replace(web, "replicas: 2", "replicas: two", 1)
 	worse := strings.Replace(configB, "data: {key: b}", "data: {key: [b]}\nsurprise: true", 1)
-	res, err := c.apply(ssa.ApplyOptions{Inventory: inv}, configA, bad, worse)
+	unknown := "apiVersion: example.com/v1\nkind: Unheard\nmetadata: {name: u, namespace: NS}"
+	res, err := c.apply(ssa.ApplyOptions{Inventory: inv}, configA, bad, worse, unknown)
 	if !errors.Is(err, ssa.ErrInvalid) {
 		t.Fatalf("err = %v", err)
+	}
+	if !errors.Is(err, ssa.ErrUnknownKind) {
+		t.Errorf("the unknown kind is not told at the same time: %v", err)
 	}
 	for _, want := range []string{"Deployment/" + c.ns + "/web", "spec.replicas", "ConfigMap/" + c.ns + "/b"} {
 		if !strings.Contains(err.Error(), want) {
@@ -193,7 +197,7 @@ func TestApplyWritesNothingIfOneObjectIsInvalid(t *testing.T) {
 		t.Errorf("a was written, or said to be: %v", res.Objects)
 	}
 	stored, _ := inv.Load(t.Context())
-	if stored.Len() != 0 || len(res.Failed()) != 2 {
+	if stored.Len() != 0 || len(res.Failed()) != 3 {
 		t.Errorf("inventory %v, failed %v", stored.Entries(), res.Failed())
 	}
 	t.Log(err)

@@ -197,10 +197,17 @@ func (c *connector) workload(o *object) {
 	}
 	c.waitFor(o, "scheduling.k8s.io", "PriorityClass", "", text(pod, "priorityClassName"))
 	c.waitFor(o, "node.k8s.io", "RuntimeClass", "", text(pod, "runtimeClassName"))
+	for _, s := range list(pod, "imagePullSecrets") {
+		c.waitFor(o, "", "Secret", ns, text(s, "name"))
+	}
 	for _, v := range list(pod, "volumes") {
 		c.waitFor(o, "", "ConfigMap", ns, text(v, "configMap", "name"))
 		c.waitFor(o, "", "Secret", ns, text(v, "secret", "secretName"))
 		c.waitFor(o, "", "PersistentVolumeClaim", ns, text(v, "persistentVolumeClaim", "claimName"))
+		for _, s := range list(v, "projected", "sources") {
+			c.waitFor(o, "", "ConfigMap", ns, text(s, "configMap", "name"))
+			c.waitFor(o, "", "Secret", ns, text(s, "secret", "name"))
+		}
 	}
 	for _, key := range []string{"initContainers", "containers"} {
 		for _, container := range list(pod, key) {

@@ -46,7 +46,7 @@ func (r *run) validateOne(ctx context.Context, o *object) *Error {
 		o.action = Conflict
 		return refused
 	}
-	if rejectsDryRuns(err) {
+	if rejectsDryRuns(err) || lacksWhatComes(o, err) {
 		r.unrehearsed(o, err)
 		return nil
 	}
@@ -70,6 +70,19 @@ func rejectsDryRuns(err error) bool {
 	}
 	names := func(s string) bool { return strings.Contains(text, s) }
 	return deniedByWebhook(err) && slices.ContainsFunc([]string{"dry run", "dry-run", "dryrun"}, names)
+}
+
+// lacksWhatComes reports whether admission may have refused an object only
+// because something that it needs is still to be created: a Pod's
+// ServiceAccount or PriorityClass, or the role whose rights an account that may
+// grant no others has to have itself.
+func lacksWhatComes(o *object, err error) bool {
+	text := err.Error()
+	if !apierrors.IsForbidden(err) && !apierrors.IsNotFound(err) ||
+		strings.Contains(text, "cannot patch resource") || strings.Contains(text, "cannot create resource") {
+		return false
+	}
+	return slices.ContainsFunc(o.after, func(on *object) bool { return on.action == Create })
 }
 
 // unrehearsed notes that only writing an object will show what comes of it.
