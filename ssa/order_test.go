@@ -57,7 +57,7 @@ var needs = map[string][2]string{
 func TestWhatCannotBeValidatedBeforeWhatItNeedsIsThere(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, ssa.Options{})
-	rules := "rules: [{apiGroups: ['', rbac.authorization.k8s.io], resources: [pods, roles, rolebindings, serviceaccounts], verbs: ['*']}]"
+	rules := "rules: [{apiGroups: ['', rbac.authorization.k8s.io], resources: [pods, roles, rolebindings, serviceaccounts], verbs: [get, list, create, patch, delete]}]"
 	c.mustApply(ssa.ApplyOptions{}, rbac+"kind: Role\nmetadata: {name: limited, namespace: NS}\n"+rules,
 		rbac+"kind: RoleBinding\nmetadata: {name: limited, namespace: NS}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: limited}\nsubjects: [{kind: User, name: NS-limited}]")
 	limited, err := c.applier.As(rest.ImpersonationConfig{UserName: c.ns + "-limited"})
