@@ -72,6 +72,15 @@
 //
 //	Ignore: []ssa.IgnoreRule{{Paths: []string{"/spec/replicas"}, Target: ssa.Selector{Kind: "Deployment"}}}
 //
+// # Versions that are left
+//
+// Who owns which fields is recorded in the API version in which the owner last
+// wrote. Where the API server can't bring an object to such a version, because
+// its definition no longer has it, or because it does not know a field of the
+// newer one, it refuses every apply. Apply then brings the records, ours and those of
+// other managers as far as the fields still exist, to the version that is
+// applied, and says so in the object's Reason.
+//
 // # Guarantees
 //
 // A second Apply of the same set writes nothing. Whatever interrupts an Apply, an

@@ -49,12 +49,13 @@ type object struct {
 	ignored []fieldPath // left to others once the object is there
 
 	// what the plan found out
-	live    *liveMeta // nil: not there
-	action  Action
-	sure    bool      // action is what will be, and not only what may have to be done
-	leaving types.UID // what has to be gone before this can be created; "" for nothing
-	diff    []Change
-	taken   []FieldOwner
+	live      *liveMeta // nil: not there
+	action    Action
+	sure      bool      // action is what will be, and not only what may have to be done
+	leaving   types.UID // what has to be gone before this can be created; "" for nothing
+	oldFields error     // why its managedFields have to be mended before it can be applied; nil if not
+	diff      []Change
+	taken     []FieldOwner
 
 	// what it looks like when it leaves something to others
 	payload map[string]any // what is sent to change the live object; nil: desired

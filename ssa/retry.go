@@ -54,7 +54,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 // transient reports whether the same request may well succeed a moment later.
 func transient(err error) bool {
 	switch {
-	case isSchemaError(err), isTooLarge(err):
+	case isSchemaError(err), isTooLarge(err), isOldFields(err):
 		return false
 	case apierrors.IsServerTimeout(err), apierrors.IsTimeout(err), apierrors.IsTooManyRequests(err),
 		apierrors.IsServiceUnavailable(err), apierrors.IsInternalError(err), apierrors.IsUnexpectedServerError(err):

@@ -50,6 +50,9 @@ func (r *run) validateOne(ctx context.Context, o *object) *Error {
 		r.unrehearsed(o, err)
 		return nil
 	}
+	if isOldFields(err) {
+		return r.validateOldFields(ctx, o, err)
+	}
 	if errors.Is(classify(err), ErrImmutable) && r.mayRecreate(o) {
 		return r.validateReplacement(ctx, o, err)
 	}

@@ -99,7 +99,14 @@ func (r *run) send(ctx context.Context, o *object) (answer, error) {
 			o.payload = nil // ignored fields may have become ours: what is sent has to keep them
 		}
 	}
-	return r.put(ctx, o)
+	if o.oldFields != nil {
+		return r.leaveOldVersions(ctx, o, o.oldFields)
+	}
+	ans, err := r.put(ctx, o)
+	if err != nil && isOldFields(err) {
+		return r.leaveOldVersions(ctx, o, err)
+	}
+	return ans, err
 }
 
 // put sends the object.
