@@ -107,7 +107,7 @@ func (r *run) do(ctx context.Context) error {
 		}
 		return nil
 	}
-	if err := r.checkPrune(); err != nil {
+	if err := r.checkPrune(ctx); err != nil {
 		return err
 	}
 	if err := r.expected(); err != nil {
@@ -124,7 +124,14 @@ func (r *run) do(ctx context.Context) error {
 	if stopped(ctx) {
 		return nil
 	}
+	waits := r.opts.Wait
 	if r.opts.Prune && r.failures() == 0 {
+		if r.opts.PruneWhenReady && len(r.leaving) > 0 {
+			if err := r.wait(ctx); err != nil {
+				return errors.Join(err, r.writeDown(ctx))
+			}
+			waits = false
+		}
 		r.prune(ctx)
 	}
 	if stopped(ctx) {
@@ -133,7 +140,7 @@ func (r *run) do(ctx context.Context) error {
 	if err := r.writeDown(ctx); err != nil {
 		return err
 	}
-	if r.opts.Wait && r.failures() == 0 {
+	if waits && r.failures() == 0 {
 		return r.wait(ctx)
 	}
 	return nil

@@ -60,6 +60,7 @@
 //	ssa: Ignore        leave alone
 //	reconcile: disabled  the same, and on the live object too
 //	prune: disabled    never delete, on the live object too
+//	prune: confirm     delete only when somebody has changed this mark of the live object to "confirmed"
 //	force: enabled     delete and create anew where an immutable field changes
 //
 // # Fields that others look after

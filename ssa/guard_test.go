@@ -3,14 +3,20 @@ package ssa_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 
 	"github.com/gitopskit/gitopskit/inventory"
 	"github.com/gitopskit/gitopskit/ssa"
+	"github.com/gitopskit/gitopskit/ssa/health"
 )
 
 func (c *cluster) patchConfigMap(name, patch string) {
@@ -149,5 +155,118 @@ func TestPruneNeedsAnInventory(t *testing.T) {
 	c := newCluster(t, ssa.Options{})
 	if _, err := c.apply(ssa.ApplyOptions{Prune: true}, configA); err == nil || !strings.Contains(err.Error(), "ApplyOptions.Inventory") {
 		t.Errorf("err = %v", err)
+	}
+}
+
+func TestPruneThatHasToBeConfirmed(t *testing.T) {
+	t.Parallel()
+	for _, watching := range []bool{false, true} {
+		t.Run(fmt.Sprintf("watching %v", watching), func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t, ssa.Options{})
+			if watching {
+				c.watching()
+			}
+			opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, Prune: true, MaxPrune: 1}
+			c.mustApply(opts, marked(bare("b"), "prune: confirm"), marked(bare("c"), "prune: confirm"), configA)
+			for range 2 { // as long as nobody says anything, and without being too many
+				res := c.mustApply(opts, configA)
+				if res.Count(ssa.Skip) != 2 || res.Inventory.Len() != 3 || !strings.Contains(res.Objects[1].Reason, "gitopskit.github.io/prune=confirmed") {
+					t.Fatalf("%v, inventory %v", res.Objects, res.Inventory.Entries())
+				}
+			}
+			c.patchConfigMap("b", `{"metadata":{"annotations":{"gitopskit.github.io/prune":"confirmed"}}}`)
+			if res := c.mustApply(opts, configA); res.Count(ssa.Prune) != 1 || c.get(configMaps, "b") != nil || c.get(configMaps, "c") == nil {
+				t.Errorf("%v", res.Objects)
+			}
+		})
+	}
+}
+
+func TestPruneWaitsForTheSetToBeReady(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, ssa.Options{})
+	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, Prune: true, PruneWhenReady: true}
+	c.mustApply(opts, configA)
+	never := func(*unstructured.Unstructured) health.Report { return health.Report{Status: health.InProgress} }
+	opts.Health, opts.WaitTimeout = never, 100*time.Millisecond
+	res, err := c.apply(opts, configB)
+	if !errors.Is(err, health.ErrTimeout) || c.get(configMaps, "a") == nil || res.Inventory.Len() != 2 {
+		t.Fatalf("err = %v, %v", err, res.Objects)
+	}
+	opts.Health, opts.WaitTimeout = nil, 0
+	if res := c.mustApply(opts, configB); res.Count(ssa.Prune) != 1 || c.get(configMaps, "a") != nil {
+		t.Errorf("%v", res.Objects)
+	}
+}
+
+func TestPruneOfAllNamespacesIsRefused(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, ssa.Options{})
+	ns := func(name string) string { return "apiVersion: v1\nkind: Namespace\nmetadata: {name: NS-" + name + "}" }
+	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, Prune: true, RefuseEmpty: true}
+	c.mustApply(opts, configA, ns("a"), ns("b"))
+	if _, err := c.apply(opts, configA); !errors.Is(err, ssa.ErrPruneRefused) || !strings.Contains(err.Error(), "all 2 namespaces") {
+		t.Errorf("err = %v", err)
+	}
+	c.mustApply(opts, configA, ns("a")) // one of two may go, and then the last
+	if res := c.mustApply(opts, configA); res.Count(ssa.Prune) != 1 {
+		t.Errorf("%v", res.Objects)
+	}
+}
+
+// Between the look at an object and its deletion somebody puts another one in
+// its place.
+func TestPruneHasTheUIDAsPrecondition(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, ssa.Options{})
+	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, Prune: true}
+	var once sync.Once
+	cfg := rest.CopyConfig(c.cfg)
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(req *http.Request) (*http.Response, error) {
+			if req.Method == http.MethodDelete {
+				once.Do(func() {
+					c.deleteConfigMap("a")
+					c.mustApply(ssa.ApplyOptions{}, configA)
+				})
+			}
+			return next.RoundTrip(req)
+		})
+	})
+	a, err := ssa.New(cfg, ssa.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Apply(t.Context(), c.objects(configA), opts); err != nil {
+		t.Fatal(err)
+	}
+	res, err := a.Apply(t.Context(), nil, opts)
+	if err != nil || res.Objects[0].Action != ssa.Skip || !strings.Contains(res.Objects[0].Reason, "replaced") || c.get(configMaps, "a") == nil {
+		t.Errorf("%v, err = %v", res.Objects, err)
+	}
+}
+
+func TestPruneDoesNotDeleteWhatAnotherSetHasNow(t *testing.T) {
+	t.Parallel()
+	for _, watching := range []bool{false, true} {
+		t.Run(fmt.Sprintf("watching %v", watching), func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t, ssa.Options{})
+			if watching {
+				c.watching()
+			}
+			from := ssa.ApplyOptions{Set: "from", Inventory: &inventory.Memory{}, Prune: true, OwnerLabels: map[string]string{"owner": "from"}}
+			to := ssa.ApplyOptions{Set: "to", Inventory: &inventory.Memory{}, Prune: true, OwnerLabels: map[string]string{"owner": "to"}}
+			c.mustApply(from, configA, configB)
+			uid := c.get(configMaps, "a").GetUID()
+			c.mustApply(to, configA)
+			if res := c.mustApply(from, configB); res.Count(ssa.Skip) != 1 || c.get(configMaps, "a").GetUID() != uid || res.Inventory.Len() != 1 {
+				t.Errorf("%v", res.Objects)
+			}
+			if res := c.mustApply(to); res.Count(ssa.Prune) != 1 {
+				t.Errorf("its new owner: %v", res.Objects)
+			}
+		})
 	}
 }

@@ -18,6 +18,8 @@ type victim struct {
 	uid  types.UID // as recorded; "" if not
 	live *metav1.PartialObjectMetadata
 	err  error
+	// awaited tells that somebody has to agree before it is removed.
+	awaited bool
 }
 
 type pruner struct {
@@ -94,7 +96,7 @@ func (p *pruner) recall(t target) *metav1.PartialObjectMetadata {
 	defer st.mu.Unlock()
 	e := st.entries[t.ref]
 	known := e != nil && e.set == p.opts.Set && e.known && e.live != nil && e.rec != nil && st.watcher != nil && st.watcher.upToDate(t.gvr)
-	if !known || !e.rec.holds(e.live) || e.live.marks&(markKeep|markIgnore|markDepends) != 0 {
+	if !known || !e.rec.holds(e.live) || e.live.marks&(markKeep|markIgnore|markDepends|markConfirm) != 0 {
 		return nil
 	}
 	m := &metav1.PartialObjectMetadata{}
@@ -124,7 +126,7 @@ func (p *pruner) judge(v *victim) ObjectResult {
 		res.Reason = "was gone already"
 		return res
 	}
-	res.UID = v.live.UID
+	res.UID, v.awaited = v.live.UID, false
 	other, kept := p.kept[v.live.UID]
 	switch {
 	case v.uid != "" && v.uid != v.live.UID:
@@ -137,6 +139,9 @@ func (p *pruner) judge(v *victim) ObjectResult {
 		return skip("belongs to somebody else by its labels")
 	case v.ref.Kind == "Namespace" && slices.Contains(systemNamespaces, v.ref.Name):
 		return skip("system namespaces are never deleted")
+	case p.a.readMarks(v.live)&markConfirm != 0:
+		v.awaited = true
+		return skip("waits to be confirmed: annotate it with %s=%s", p.a.marks.prune, pruneConfirmed)
 	}
 	return res
 }

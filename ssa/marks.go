@@ -15,7 +15,12 @@ const (
 	markKeep                           // prune: disabled
 	markRecreate                       // force: enabled
 	markDepends                        // names other objects that it depends on
+	markConfirm                        // prune: confirm
 )
+
+// pruneConfirmed is the value that the mark prune: confirm is changed to on the
+// live object by somebody who agrees.
+const pruneConfirmed = "confirmed"
 
 // markNames are the keys of labels and annotations, made once from the prefix.
 type markNames struct {
@@ -51,8 +56,11 @@ func (n *markNames) read(set map[string]string) (out marks) {
 	if set[n.reconcile] == "disabled" {
 		out |= markIgnore
 	}
-	if set[n.prune] == "disabled" {
+	switch set[n.prune] {
+	case "disabled":
 		out |= markKeep
+	case "confirm":
+		out |= markConfirm
 	}
 	if set[n.force] == "enabled" {
 		out |= markRecreate

@@ -39,13 +39,19 @@ type ApplyOptions struct {
 	// everything else was applied without error.
 	Prune bool
 
+	// PruneWhenReady waits, as Wait does, before anything is pruned, and prunes
+	// nothing if that fails: what replaces something is ready before that goes.
+	// Default: what left the set goes as soon as the set was applied.
+	PruneWhenReady bool
+
 	// PruneAdopt says which objects that left the set may be pruned, by the owner
 	// labels that they carry; others are left alone. Default: MustMatch.
 	PruneAdopt Adoption
 
 	// MaxPrune is how many objects may be pruned in one Apply, MaxPrunePercent
-	// how many per cent of the inventory. With more, nothing is written and the
-	// error wraps ErrPruneRefused. Default 0: no limit.
+	// how many per cent of the inventory, not counting what is gone already or is
+	// left alone. With more, nothing is written and the error wraps ErrPruneRefused.
+	// Default 0: no limit.
 	MaxPrune        int
 	MaxPrunePercent int
 
@@ -62,8 +68,8 @@ type ApplyOptions struct {
 	Orphan bool
 
 	// RefuseEmpty makes an Apply that has no objects while the inventory lists
-	// some fail with ErrPruneRefused, since an empty set is more often an
-	// accident than a wish.
+	// some, or no namespace while it lists two or more, fail with ErrPruneRefused,
+	// since such a set is more often an accident than a wish.
 	RefuseEmpty bool
 
 	// DefaultNamespace is given to namespaced objects that name none. Default:

@@ -2,7 +2,6 @@ package ssa
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/gitopskit/gitopskit/inventory"
@@ -18,32 +17,6 @@ func (r *run) orphans() []inventory.Entry {
 	return out
 }
 
-// checkPrune refuses before anything is written what would be refused later.
-func (r *run) checkPrune() error {
-	if !r.opts.Prune {
-		return nil
-	}
-	r.leaving = r.orphans()
-	if r.opts.Set != "" && r.opts.AllowMassPrune == r.opts.Set {
-		return nil
-	}
-	n := len(r.leaving)
-	lift := fmt.Sprintf("if they are to go, set ApplyOptions.AllowMassPrune to the set's name, %q", r.opts.Set)
-	if r.opts.Set == "" {
-		lift = "if they are to go, name the set and lift the limit by its name: ApplyOptions.Set and AllowMassPrune"
-	}
-	if r.opts.RefuseEmpty && len(r.objects) == 0 && n > 0 {
-		return fmt.Errorf("ssa: %w: the set is empty and the inventory lists %d; %s", ErrPruneRefused, n, lift)
-	}
-	if r.opts.MaxPrune > 0 && n > r.opts.MaxPrune {
-		return fmt.Errorf("ssa: %w: %d objects left the set, ApplyOptions.MaxPrune is %d; %s", ErrPruneRefused, n, r.opts.MaxPrune, lift)
-	}
-	if most := r.opts.MaxPrunePercent; most > 0 && n*100 > most*r.old.Len() {
-		return fmt.Errorf("ssa: %w: %d of %d objects left the set, ApplyOptions.MaxPrunePercent is %d; %s", ErrPruneRefused, n, r.old.Len(), most, lift)
-	}
-	return nil
-}
-
 // prune deletes the orphans, or lets go of them, and takes those that are gone
 // from the inventory.
 func (r *run) prune(ctx context.Context) {
@@ -57,7 +30,7 @@ func (r *run) prune(ctx context.Context) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.result.Objects[first+i] = res
-		if res.Err == nil {
+		if res.Err == nil && !p.victims[i].awaited {
 			r.result.Inventory.Remove(res.Ref)
 		}
 		r.tell(first + i)
