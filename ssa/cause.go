@@ -105,8 +105,11 @@ func readSchemaError(text string) (message string, fields []string) {
 	return strings.TrimPrefix(strings.Join(lines, "; "), "; "), fields
 }
 
+// isTooLarge tells objects that the API server, or etcd, can't hold: the latter
+// is reported as an internal error.
 func isTooLarge(err error) bool {
-	return apierrors.IsRequestEntityTooLargeError(err) || strings.Contains(err.Error(), "etcdserver: request is too large")
+	return apierrors.IsRequestEntityTooLargeError(err) || strings.Contains(err.Error(), "etcdserver: request is too large") ||
+		strings.Contains(err.Error(), "trying to send message larger than max")
 }
 
 func isNamespaceMissing(err error) bool {

@@ -8,7 +8,6 @@ import (
 	"maps"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/gitopskit/gitopskit/inventory"
@@ -23,8 +22,9 @@ func (a *Applier) prepare(ctx context.Context, in []*unstructured.Unstructured, 
 		out:     make([]*object, 0, len(in)),
 		results: make([]ObjectResult, 0, len(in)),
 	}
-	p.defined = definedKinds(in)
-	for _, u := range in {
+	flat := flatten(in, p.fail)
+	p.defined = definedKinds(flat)
+	for _, u := range flat {
 		p.add(ctx, u)
 	}
 	return p.out, p.results
@@ -42,20 +42,6 @@ type preparer struct {
 }
 
 func (p *preparer) add(ctx context.Context, u *unstructured.Unstructured) {
-	if u == nil {
-		p.fail(inventory.Ref{}, "", fmt.Errorf("%w: nil object", ErrInvalid))
-		return
-	}
-	if u.IsList() {
-		err := u.EachListItem(func(item runtime.Object) error {
-			p.add(ctx, item.(*unstructured.Unstructured))
-			return nil
-		})
-		if err != nil {
-			p.fail(inventory.RefOf(u), p.origin(u), fmt.Errorf("%w: %w", ErrInvalid, err))
-		}
-		return
-	}
 	o, err := p.object(ctx, u)
 	if err != nil && ctx.Err() != nil {
 		p.results = append(p.results, ObjectResult{Ref: inventory.RefOf(u), Version: u.GroupVersionKind().Version, Action: None})
@@ -270,24 +256,4 @@ func mapAt(obj map[string]any, key string) (map[string]any, error) {
 		return m, nil
 	}
 	return nil, fmt.Errorf("%w: %s is not a map", ErrInvalid, key)
-}
-
-// definedKinds returns the kinds that CustomResourceDefinitions among the
-// objects define, so that custom resources can be applied along with them.
-func definedKinds(in []*unstructured.Unstructured) map[schema.GroupVersionKind]resource {
-	out := map[schema.GroupVersionKind]resource{}
-	for _, u := range in {
-		if u == nil || u.GetKind() != "CustomResourceDefinition" || u.GroupVersionKind().Group != "apiextensions.k8s.io" {
-			continue
-		}
-		group, kind, plural := text(u.Object, "spec", "group"), text(u.Object, "spec", "names", "kind"), text(u.Object, "spec", "names", "plural")
-		for _, v := range list(u.Object, "spec", "versions") {
-			gvk := schema.GroupVersionKind{Group: group, Version: text(v, "name"), Kind: kind}
-			out[gvk] = resource{
-				gvr:        gvk.GroupVersion().WithResource(plural),
-				namespaced: text(u.Object, "spec", "scope") == "Namespaced",
-			}
-		}
-	}
-	return out
 }

@@ -182,6 +182,9 @@ func writeError(o *object, err error) *Error {
 // refused reports whether the server has answered that it did not do it, and
 // can't have done it in an earlier attempt.
 func refused(err error) bool {
+	if isTooLarge(err) {
+		return true // as in any attempt
+	}
 	var unsure *unsureError
 	if errors.As(err, &unsure) {
 		return false
