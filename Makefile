@@ -27,7 +27,7 @@ has_code = $(if $(shell find $(1) -name '*.go' -not -path '*/localcluster/*' -pr
 CODE := $(foreach m,$(JOINED),$(call has_code,$(m)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test race lint vuln bench cluster cluster-build build tidy tidy-check fmt clean
+.PHONY: help demo test race lint vuln bench cluster cluster-build build tidy tidy-check generate fmt clean
 
 help: ## explain the targets
 	@printf 'usage: make TARGET\n\n'
@@ -99,6 +99,11 @@ tidy: ## tidy the go.mod of every module
 
 tidy-check: ## fail if 'make tidy' would change something
 	@tools/tidy.sh --check
+
+generate: ## write the definitions of the reconciler's kinds from their Go types
+	@mkdir -p $(BIN)
+	@cd tools && GOWORK=off $(GO) build -o $(BIN)/crdgen ./crdgen
+	@$(BIN)/crdgen -dir examples -package ./reconciler/internal/api -out examples/reconciler/internal/crds
 
 fmt: ## format all Go files
 	@gofmt -l -w $$(git ls-files --cached --others --exclude-standard '*.go')

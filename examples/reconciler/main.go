@@ -56,8 +56,8 @@ func command() *cobra.Command {
 		Short: "Make a Kubernetes cluster match what Git says",
 		Long: `reconciler makes a Kubernetes cluster match what Git says.
 
-It reads the same custom resources as Flux's controllers (GitRepository and
-Kustomization) and does their work in one process: it fetches, renders, applies,
+It reads the same custom resources as Flux's controllers (GitRepository,
+OCIRepository, Bucket and Kustomization) and does their work in one process: it fetches, renders, applies,
 prunes, waits until all is healthy, and puts right at once what others change.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,

@@ -34,6 +34,8 @@ type kind struct {
 
 var kinds = []kind{
 	{"source.toolkit.fluxcd.io", "GitRepository", []string{"v1", "v1beta2", "v1beta1"}, "source-controller"},
+	{"source.toolkit.fluxcd.io", "OCIRepository", []string{"v1", "v1beta2", "v1beta1"}, "source-controller"},
+	{"source.toolkit.fluxcd.io", "Bucket", []string{"v1", "v1beta2", "v1beta1"}, "source-controller"},
 	{"kustomize.toolkit.fluxcd.io", "Kustomization", []string{"v1", "v1beta2", "v1beta1"}, "kustomize-controller"},
 }
 

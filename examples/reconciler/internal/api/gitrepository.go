@@ -1,6 +1,9 @@
 package api
 
 import (
+	"time"
+
+	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,6 +55,31 @@ func (in *GitRepository) GetConditions() []metav1.Condition { return in.Status.C
 
 // SetConditions replaces the status conditions.
 func (in *GitRepository) SetConditions(c []metav1.Condition) { in.Status.Conditions = c }
+
+// GetArtifact returns what was fetched last.
+func (in *GitRepository) GetArtifact() *meta.Artifact { return in.Status.Artifact }
+
+// SetArtifact says what was fetched last.
+func (in *GitRepository) SetArtifact(a *meta.Artifact) { in.Status.Artifact = a }
+
+// GetInterval returns how often the source is looked at.
+func (in *GitRepository) GetInterval() time.Duration { return in.Spec.Interval.Duration }
+
+// IsSuspended reports whether it is not to be looked at.
+func (in *GitRepository) IsSuspended() bool { return in.Spec.Suspend }
+
+// SetObservedGeneration says which generation the status is about.
+func (in *GitRepository) SetObservedGeneration(g int64) { in.Status.ObservedGeneration = g }
+
+// GetLastHandledReconcileRequest returns the last request to look now.
+func (in *GitRepository) GetLastHandledReconcileRequest() string {
+	return in.Status.GetLastHandledReconcileRequest()
+}
+
+// SetLastHandledReconcileRequest says which request was the last.
+func (in *GitRepository) SetLastHandledReconcileRequest(at string) {
+	in.Status.SetLastHandledReconcileRequest(at)
+}
 
 // DeepCopyObject returns a copy.
 func (in *GitRepository) DeepCopyObject() runtime.Object { return in.DeepCopy() }

@@ -18,7 +18,8 @@ var (
 
 // AddToScheme registers the types.
 func AddToScheme(s *runtime.Scheme) error {
-	s.AddKnownTypes(SourceGroup, &GitRepository{}, &GitRepositoryList{})
+	s.AddKnownTypes(SourceGroup,
+		&GitRepository{}, &GitRepositoryList{}, &OCIRepository{}, &OCIRepositoryList{}, &Bucket{}, &BucketList{})
 	metav1.AddToGroupVersion(s, SourceGroup)
 	s.AddKnownTypes(KustomizeGroup, &Kustomization{}, &KustomizationList{})
 	metav1.AddToGroupVersion(s, KustomizeGroup)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/fluxcd/pkg/apis/meta"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -12,6 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/api"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/artifacts"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/sources"
 	"github.com/gitopskit/gitopskit/source"
 )
 
@@ -26,17 +29,14 @@ func includeNames(o client.Object) []string {
 	return out
 }
 
-// An includeError says which included repository has nothing to give.
-type includeError struct {
-	reason string
-	err    error
+// unavailable is the failure of an included repository that has nothing to
+// give.
+func unavailable(reason string, err error) error {
+	return &sources.Failure{Reason: reason, Condition: sourcev1.IncludeUnavailableCondition, Err: err}
 }
 
-func (e *includeError) Error() string { return e.err.Error() }
-func (e *includeError) Unwrap() error { return e.err }
-
 // include puts parts of other repositories of the namespace into the artifact.
-func (r *Reconciler) include(ctx context.Context, repo *api.GitRepository, base *source.Artifact) (*source.Artifact, error) {
+func (k *Kind) include(ctx context.Context, repo *api.GitRepository, base *source.Artifact) (*source.Artifact, error) {
 	if len(repo.Spec.Include) == 0 {
 		return base, nil
 	}
@@ -46,14 +46,14 @@ func (r *Reconciler) include(ctx context.Context, repo *api.GitRepository, base 
 		in := &repo.Spec.Include[i]
 		key := client.ObjectKey{Namespace: repo.Namespace, Name: in.GitRepositoryRef.Name}
 		other := &api.GitRepository{}
-		if err := r.Get(ctx, key, other); apierrors.IsNotFound(err) {
-			return nil, &includeError{"NotFound", fmt.Errorf("spec.include[%d]: the GitRepository %s does not exist: create it, or correct the reference to it", i, key)}
+		if err := k.Get(ctx, key, other); apierrors.IsNotFound(err) {
+			return nil, unavailable("NotFound", fmt.Errorf("spec.include[%d]: the GitRepository %s does not exist: create it, or correct the reference to it", i, key))
 		} else if err != nil {
 			return nil, err
 		}
-		a := r.Artifacts.Get(KeyOf(key.Namespace, key.Name))
+		a := k.Artifacts.Get(artifacts.Key{Kind: sourcev1.GitRepositoryKind, Namespace: key.Namespace, Name: key.Name})
 		if a == nil {
-			return nil, &includeError{"NoArtifact", fmt.Errorf("spec.include[%d]: the GitRepository %s has no artifact yet", i, key)}
+			return nil, unavailable("NoArtifact", fmt.Errorf("spec.include[%d]: the GitRepository %s has no artifact yet", i, key))
 		}
 		parts = append(parts, source.Inclusion{Artifact: a, From: in.GetFromPath(), To: in.GetToPath()})
 		if other.Status.Artifact != nil {
@@ -65,9 +65,9 @@ func (r *Reconciler) include(ctx context.Context, repo *api.GitRepository, base 
 }
 
 // includers are the GitRepositories that include another.
-func (r *Reconciler) includers(ctx context.Context, o client.Object) []reconcile.Request {
+func (k *Kind) includers(ctx context.Context, o client.Object) []reconcile.Request {
 	list := &api.GitRepositoryList{}
-	if err := r.List(ctx, list, client.InNamespace(o.GetNamespace()), client.MatchingFields{byInclude: o.GetName()}); err != nil {
+	if err := k.List(ctx, list, client.InNamespace(o.GetNamespace()), client.MatchingFields{byInclude: o.GetName()}); err != nil {
 		return nil
 	}
 	var out []reconcile.Request

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/api"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/sources"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/status"
 	"github.com/gitopskit/gitopskit/source"
 	"github.com/gitopskit/gitopskit/source/git"
@@ -16,8 +17,8 @@ import (
 )
 
 // verify says what has to be signed, and by whom.
-func (r *Reconciler) verify(ctx context.Context, namespace string, v *sourcev1.GitRepositoryVerification) (*git.Verify, error) {
-	data, err := r.secret(ctx, namespace, v.SecretRef.Name)
+func (k *Kind) verify(ctx context.Context, namespace string, v *sourcev1.GitRepositoryVerification) (*git.Verify, error) {
+	data, err := sources.Secret(ctx, k, namespace, &v.SecretRef)
 	if err != nil {
 		return nil, fmt.Errorf("%w: spec.verify: %w", source.ErrVerification, err)
 	}

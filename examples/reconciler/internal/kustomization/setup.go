@@ -19,6 +19,7 @@ import (
 	ctrlsource "sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/fluxcd/pkg/apis/meta"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/api"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/artifacts"
@@ -45,7 +46,9 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, concurrent int
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&api.Kustomization{}, builder.WithPredicates(changed)).
 		Watches(&api.Kustomization{}, handler.EnqueueRequestsFromMapFunc(r.dependents), builder.WithPredicates(readyChanged)).
-		Watches(&api.GitRepository{}, handler.EnqueueRequestsFromMapFunc(r.waitingFor), builder.WithPredicates(sourceChanged)).
+		Watches(&api.GitRepository{}, r.waitingFor(sourcev1.GitRepositoryKind), builder.WithPredicates(sourceChanged)).
+		Watches(&api.OCIRepository{}, r.waitingFor(sourcev1.OCIRepositoryKind), builder.WithPredicates(sourceChanged)).
+		Watches(&api.Bucket{}, r.waitingFor(sourcev1.BucketKind), builder.WithPredicates(sourceChanged)).
 		WatchesRawSource(ctrlsource.Func(r.queue.start)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: concurrent,
@@ -103,16 +106,18 @@ func (r *Reconciler) dependents(ctx context.Context, o client.Object) []reconcil
 
 // waitingFor are the Kustomizations that use a source which has no artifact:
 // they tell why it has none.
-func (r *Reconciler) waitingFor(ctx context.Context, o client.Object) []reconcile.Request {
-	key := artifacts.Key{Kind: "GitRepository", Namespace: o.GetNamespace(), Name: o.GetName()}
-	if r.Artifacts.Get(key) != nil {
-		return nil
-	}
-	var out []reconcile.Request
-	for _, name := range r.indexed(ctx, bySource, key.String()) {
-		out = append(out, reconcile.Request{NamespacedName: name})
-	}
-	return out
+func (r *Reconciler) waitingFor(kind string) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
+		key := artifacts.Key{Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName()}
+		if r.Artifacts.Get(key) != nil {
+			return nil
+		}
+		var out []reconcile.Request
+		for _, name := range r.indexed(ctx, bySource, key.String()) {
+			out = append(out, reconcile.Request{NamespacedName: name})
+		}
+		return out
+	})
 }
 
 // sourceChanged lets changes of a source's Ready condition pass.
@@ -121,8 +126,8 @@ var sourceChanged = predicate.Funcs{
 	DeleteFunc:  func(event.DeleteEvent) bool { return true },
 	GenericFunc: func(event.GenericEvent) bool { return false },
 	UpdateFunc: func(e event.UpdateEvent) bool {
-		older, ok1 := e.ObjectOld.(*api.GitRepository)
-		newer, ok2 := e.ObjectNew.(*api.GitRepository)
+		older, ok1 := e.ObjectOld.(status.Object)
+		newer, ok2 := e.ObjectNew.(status.Object)
 		return ok1 && ok2 && status.Message(older) != status.Message(newer)
 	},
 }

@@ -3,8 +3,6 @@ package kustomization
 import (
 	"fmt"
 
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
-
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/api"
 )
 
@@ -22,7 +20,7 @@ func checkSupported(ks *api.Kustomization) error {
 		return unsupported("decryption.provider " + ks.Spec.Decryption.Provider)
 	case ks.Spec.Decryption != nil && ks.Spec.Decryption.ServiceAccountName != "":
 		return unsupported("decryption.serviceAccountName")
-	case ks.Spec.SourceRef.Kind != sourcev1.GitRepositoryKind:
+	case newSource(ks.Spec.SourceRef.Kind) == nil:
 		return unsupported("sourceRef.kind " + ks.Spec.SourceRef.Kind)
 	}
 	return nil

@@ -28,10 +28,8 @@ import (
 
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/api"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/artifacts"
-	"github.com/gitopskit/gitopskit/examples/reconciler/internal/gitrepo"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/kustomization"
 	"github.com/gitopskit/gitopskit/render/kustomize"
-	"github.com/gitopskit/gitopskit/source/git"
 	"github.com/gitopskit/gitopskit/source/store"
 	"github.com/gitopskit/gitopskit/ssa"
 )
@@ -87,7 +85,8 @@ func newManager(cfg *rest.Config, opts Options) (ctrl.Manager, error) {
 		}
 	}
 	cached := cache.Options{ByObject: map[client.Object]cache.ByObject{
-		&api.GitRepository{}: {Label: selected}, &api.Kustomization{}: {Label: selected},
+		&api.GitRepository{}: {Label: selected}, &api.OCIRepository{}: {Label: selected}, &api.Bucket{}: {Label: selected},
+		&api.Kustomization{}: {Label: selected},
 	}}
 	if !opts.AllNamespaces {
 		cached.DefaultNamespaces = map[string]cache.Config{opts.Namespace: {}}
@@ -100,7 +99,7 @@ func newManager(cfg *rest.Config, opts Options) (ctrl.Manager, error) {
 		Cache:  cached,
 		// Secrets and ConfigMaps are read when they are needed: a cache would
 		// hold all of the cluster's.
-		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
+		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.ServiceAccount{}}}},
 		Metrics:                       metricsserver.Options{BindAddress: opts.MetricsAddr},
 		HealthProbeBindAddress:        opts.HealthAddr,
 		LeaderElection:                opts.LeaderElection,
@@ -116,10 +115,6 @@ func newManager(cfg *rest.Config, opts Options) (ctrl.Manager, error) {
 
 // assemble makes the parts and registers them with the manager.
 func assemble(ctx context.Context, mgr ctrl.Manager, cfg *rest.Config, opts Options, listener net.Listener) error {
-	mirrors, err := git.OpenMirrors(filepath.Join(opts.StoragePath, "mirrors"), git.MirrorOptions{})
-	if err != nil {
-		return err
-	}
 	files, err := store.Open(filepath.Join(opts.StoragePath, "artifacts"), store.Options{})
 	if err != nil {
 		return err
@@ -137,17 +132,13 @@ func assemble(ctx context.Context, mgr ctrl.Manager, cfg *rest.Config, opts Opti
 	memory := &kustomization.Memory{Applier: applier, File: filepath.Join(opts.StoragePath, "in-sync.json")}
 	memory.Restore(ctx)
 	registry := &artifacts.Registry{}
-	repos := &gitrepo.Reconciler{
-		Client: mgr.GetClient(), Events: recorder(mgr, "source-controller"),
-		Mirrors: mirrors, Artifacts: registry, Storage: &gitrepo.Storage{Store: files, Address: opts.StorageAdvertised},
-	}
 	kustomizations := &kustomization.Reconciler{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Events: recorder(mgr, "kustomize-controller"),
 		Artifacts: registry, Builder: &kustomize.Builder{}, Applier: applier,
 		DefaultServiceAccount: opts.DefaultServiceAccount, NoCrossNamespaceRefs: opts.NoCrossNamespaceRefs,
 	}
 	return errors.Join(
-		repos.Setup(ctx, mgr, opts.Concurrent),
+		addSources(ctx, mgr, opts, files, registry),
 		kustomizations.Setup(ctx, mgr, opts.Concurrent),
 		mgr.Add(memory),
 		mgr.Add(serve(listener, files.Handler())),

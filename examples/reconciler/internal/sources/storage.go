@@ -1,4 +1,4 @@
-package gitrepo
+package sources
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 	"github.com/fluxcd/pkg/apis/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/gitopskit/gitopskit/examples/reconciler/internal/api"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/artifacts"
 	"github.com/gitopskit/gitopskit/source"
 	"github.com/gitopskit/gitopskit/source/store"
 )
@@ -18,17 +18,17 @@ type Storage struct {
 	Address string // host and port under which readers reach it
 }
 
-func keyOf(repo *api.GitRepository) store.Key {
-	return store.Key{Kind: "gitrepository", Namespace: repo.Namespace, Name: repo.Name}
+func storeKey(k artifacts.Key) store.Key {
+	return store.Key{Kind: strings.ToLower(k.Kind), Namespace: k.Namespace, Name: k.Name}
 }
 
-// Put stores an artifact and returns what the status says of it.
-func (s *Storage) Put(ctx context.Context, repo *api.GitRepository, a *source.Artifact) (*meta.Artifact, error) {
-	record, err := s.Store.Put(ctx, keyOf(repo), a)
+// put stores an artifact and returns what the status says of it.
+func (s *Storage) put(ctx context.Context, key artifacts.Key, a *source.Artifact) (*meta.Artifact, error) {
+	record, err := s.Store.Put(ctx, storeKey(key), a)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.Store.Collect(ctx, keyOf(repo)); err != nil {
+	if _, err := s.Store.Collect(ctx, storeKey(key)); err != nil {
 		return nil, err
 	}
 	return &meta.Artifact{
@@ -42,5 +42,5 @@ func (s *Storage) Put(ctx context.Context, repo *api.GitRepository, a *source.Ar
 	}, nil
 }
 
-// RemoveAll removes all artifacts of a repository.
-func (s *Storage) RemoveAll(repo *api.GitRepository) error { return s.Store.Delete(keyOf(repo)) }
+// removeAll removes all artifacts of an object.
+func (s *Storage) removeAll(key artifacts.Key) error { return s.Store.Delete(storeKey(key)) }

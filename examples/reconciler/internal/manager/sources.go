@@ -1,0 +1,42 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/artifacts"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/bucketrepo"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/gitrepo"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/ocirepo"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/sources"
+	"github.com/gitopskit/gitopskit/source/git"
+	"github.com/gitopskit/gitopskit/source/oci"
+	"github.com/gitopskit/gitopskit/source/store"
+)
+
+// addSources registers a reconciler for each kind of source.
+func addSources(ctx context.Context, mgr ctrl.Manager, opts Options, files *store.Store, registry *artifacts.Registry) error {
+	mirrors, err := git.OpenMirrors(filepath.Join(opts.StoragePath, "mirrors"), git.MirrorOptions{})
+	if err != nil {
+		return err
+	}
+	layers, err := oci.OpenCache(filepath.Join(opts.StoragePath, "oci"))
+	if err != nil {
+		return err
+	}
+	storage := &sources.Storage{Store: files, Address: opts.StorageAdvertised}
+	reconciler := func(k sources.Kind) *sources.Reconciler {
+		return &sources.Reconciler{
+			Client: mgr.GetClient(), Kind: k, Events: recorder(mgr, "source-controller"), Artifacts: registry, Storage: storage,
+		}
+	}
+	repos := &gitrepo.Kind{Client: mgr.GetClient(), Mirrors: mirrors, Artifacts: registry}
+	return errors.Join(
+		repos.Setup(ctx, mgr, reconciler(repos), opts.Concurrent),
+		reconciler(&ocirepo.Kind{Client: mgr.GetClient(), Cache: layers}).Setup(mgr, opts.Concurrent, nil),
+		reconciler(&bucketrepo.Kind{Client: mgr.GetClient(), Dir: filepath.Join(opts.StoragePath, "buckets")}).Setup(mgr, opts.Concurrent, nil),
+	)
+}
