@@ -9,7 +9,8 @@ import (
 	"github.com/gitopskit/gitopskit/ssa/health"
 )
 
-// readyTimeout is how long an object waits for what it depends on.
+// readyTimeout is how long an object waits for what it depends on, unless
+// ApplyOptions.WaitTimeout says so.
 const readyTimeout = time.Minute
 
 // wait waits until everything that was applied is ready.
@@ -71,21 +72,35 @@ func (a *Applier) await(ctx context.Context, entries []inventory.Entry, opts hea
 	return w.Wait(ctx, entries, opts)
 }
 
-// awaitReady waits until what the object's annotation names is ready.
+// awaitReady waits until what the object's annotation names is ready. What is
+// outside the set has to be there at least.
 func (r *run) awaitReady(ctx context.Context, o *object) *Error {
-	if len(o.ready) == 0 {
-		return nil
+	fail := func(err error) *Error {
+		return &Error{Op: "apply", Ref: o.ref, Origin: o.origin, Err: fmt.Errorf("%w: %w", ErrDependency, err)}
 	}
 	entries := make([]inventory.Entry, 0, len(o.ready))
 	for _, ref := range o.ready {
+		if r.byRef[ref] != nil && r.opts.Health == nil && health.Static(ref.GroupKind()) {
+			continue // it was applied, and there is no more to it
+		}
 		e, err := r.entryOf(ctx, ref)
 		if err != nil {
-			return &Error{Op: "apply", Ref: o.ref, Origin: o.origin, Err: fmt.Errorf("%w: %w", ErrDependency, err)}
+			return fail(err)
 		}
 		entries = append(entries, e)
 	}
-	if _, err := r.a.await(ctx, entries, r.waiting(health.WaitOptions{Timeout: readyTimeout, Read: r.opts.Health})); err != nil {
-		return &Error{Op: "apply", Ref: o.ref, Origin: o.origin, Err: fmt.Errorf("%w: %w", ErrDependency, err)}
+	if len(entries) == 0 {
+		return nil
+	}
+	limit := readyTimeout
+	if r.opts.WaitTimeout > 0 {
+		limit = r.opts.WaitTimeout
+	}
+	_, err := r.a.await(ctx, entries, r.waiting(health.WaitOptions{
+		Timeout: limit, FailFast: r.opts.WaitFailFast, MayBeGone: r.goneWhenDone, Read: r.opts.Health, ReadAll: true,
+	}))
+	if err != nil {
+		return fail(err)
 	}
 	return nil
 }

@@ -116,7 +116,9 @@ type ApplyOptions struct {
 	Expect *Plan
 
 	// Wait waits, after everything was applied, until all objects are ready, for
-	// at most WaitTimeout. Default of WaitTimeout: 5 minutes.
+	// at most WaitTimeout. That is also how long each object waits for what its
+	// annotation says it depends on. Default of WaitTimeout: 5 minutes at the end, 1
+	// minute for a dependency.
 	Wait        bool
 	WaitTimeout time.Duration
 

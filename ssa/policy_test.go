@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/gitopskit/gitopskit/inventory"
 	"github.com/gitopskit/gitopskit/ssa"
 )
@@ -114,6 +116,48 @@ func TestDependsOnWaitsUntilReady(t *testing.T) {
 	status := d.Object["status"].(map[string]any)
 	if status["availableReplicas"] != int64(2) {
 		t.Errorf("applied before the Deployment was ready: %v", status)
+	}
+}
+
+func TestDependsOnWhatIsOutsideTheSet(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, ssa.Options{})
+	on := func(name, ref string) string {
+		return strings.Replace(bare(name), "namespace: NS", "namespace: NS, annotations: {config.kubernetes.io/depends-on: "+ref+"}", 1)
+	}
+	c.mustApply(ssa.ApplyOptions{}, web)
+	c.mustApply(ssa.ApplyOptions{}, on("a", "apps/namespaces/NS/Deployment/web"))
+	if n, _, _ := unstructured.NestedInt64(c.get(deployments, "web").Object, "status", "availableReplicas"); n != 2 {
+		t.Errorf("applied when %d of 2 pods were available", n)
+	}
+	for reason, ref := range map[string]string{
+		"not there":               "apps/namespaces/NS/Deployment/none",
+		"not there, of no status": "/namespaces/NS/ConfigMap/none",
+		"of an unknown kind":      "example.com/Unheard/none",
+	} {
+		_, err := c.apply(ssa.ApplyOptions{WaitTimeout: 100 * time.Millisecond}, on("b", ref))
+		if !errors.Is(err, ssa.ErrDependency) || !strings.Contains(err.Error(), "none") && !strings.Contains(err.Error(), "Unheard") || c.get(configMaps, "b") != nil {
+			t.Errorf("%s: err = %v", reason, err)
+		}
+	}
+}
+
+func TestSkippedObjectsAreNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, ssa.Options{})
+	res := c.mustApply(ssa.ApplyOptions{Wait: true, WaitTimeout: time.Minute}, marked(web, "ssa: Ignore"), configA)
+	if res.Count(ssa.Skip) != 1 || res.Count(ssa.Create) != 1 {
+		t.Errorf("%v", res.Objects)
+	}
+}
+
+func TestMarksHaveThePrefixThatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, ssa.Options{MarkPrefix: "example.com/"})
+	theirs := strings.Replace(configB, "namespace: NS", "namespace: NS, annotations: {example.com/ssa: Ignore}", 1)
+	res := c.mustApply(ssa.ApplyOptions{}, theirs, marked(bare("c"), "ssa: Ignore"))
+	if res.Objects[0].Action != ssa.Skip || res.Objects[1].Action != ssa.Create {
+		t.Errorf("%v", res.Objects)
 	}
 }
 

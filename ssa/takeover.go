@@ -63,7 +63,7 @@ func (a *Applier) takeOverPatch(m *metav1.PartialObjectMetadata, apiVersion stri
 		if err != nil {
 			return nil, err
 		}
-		owned = owned.Union(set)
+		owned = owned.Union(withEncoded(set))
 	}
 	if !taken {
 		return nil, nil
@@ -82,6 +82,18 @@ func (a *Applier) takeOverPatch(m *metav1.PartialObjectMetadata, apiVersion stri
 	own.FieldsV1 = &metav1.FieldsV1{}
 	own.FieldsV1.SetRawBytes(raw)
 	return json.Marshal(takeOverOps(m, slices.Concat([]metav1.ManagedFieldsEntry{*own}, kept)))
+}
+
+// withEncoded adds to the fields of a Secret what became of its stringData: it
+// is kept as data, which is nobody's then.
+func withEncoded(set *fieldpath.Set) *fieldpath.Set {
+	encoded := &fieldpath.Set{}
+	set.Iterate(func(p fieldpath.Path) {
+		if len(p) == 2 && p[0].FieldName != nil && *p[0].FieldName == "stringData" && p[1].FieldName != nil {
+			encoded.Insert(fieldpath.MakePathOrDie("data", *p[1].FieldName))
+		}
+	})
+	return set.Union(encoded)
 }
 
 type patchOp struct {
