@@ -174,6 +174,53 @@ func TestWatchReportsDriftAndApplyRevertsIt(t *testing.T) {
 	})
 }
 
+// Finalizers and owner references are fields as all others.
+func TestWatchReportsDriftOfMetadata(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, ssa.Options{})
+	drifts := c.watching()
+	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}}
+	c.mustApply(ssa.ApplyOptions{}, configA)
+	held := strings.Replace(configB, "namespace: NS", "namespace: NS, finalizers: [example.com/hold], ownerReferences: [{apiVersion: v1, kind: ConfigMap, name: a, uid: "+string(c.get(configMaps, "a").GetUID())+"}]", 1)
+	c.mustApply(opts, held)
+	defer c.patchConfigMap("b", `{"metadata":{"finalizers":null}}`)
+	for _, field := range []string{"finalizers", "ownerReferences"} {
+		t.Run(field, func(t *testing.T) {
+			eventually(t, "in sync by watch", func() bool {
+				c.take()
+				c.mustApply(opts, held)
+				return len(c.take()) == 0
+			})
+			c.patchConfigMap("b", `{"metadata":{"`+field+`":null}}`)
+			if d := <-drifts; d.Ref.Name != "b" || d.Change != ssa.Modified {
+				t.Errorf("drift = %+v", d)
+			}
+			c.mustApply(opts, held)
+			if c.get(configMaps, "b").Object["metadata"].(map[string]any)[field] == nil {
+				t.Error("it was not put back")
+			}
+		})
+	}
+}
+
+func TestKindThatIsDefinedWhileTheApplierRuns(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, ssa.Options{})
+	gadget := "apiVersion: NS.example.com/v1\nkind: Gadget\nmetadata: {name: g}"
+	if _, err := c.apply(ssa.ApplyOptions{}, gadget); !errors.Is(err, ssa.ErrUnknownKind) {
+		t.Fatalf("err = %v", err)
+	}
+	other := newCluster(t, ssa.Options{}) // somebody else defines it
+	infra := ssa.ApplyOptions{Inventory: &inventory.Memory{}, Wait: true}
+	definition := "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: gadgets.GROUP}\nspec: {group: GROUP, scope: Cluster, names: {kind: Gadget, plural: gadgets}, versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]}"
+	other.mustApply(infra, strings.ReplaceAll(definition, "GROUP", c.ns+".example.com"))
+	t.Cleanup(func() { other.cleanUp(infra) })
+	eventually(t, "the kind is known", func() bool {
+		res, err := c.apply(ssa.ApplyOptions{}, gadget)
+		return err == nil && res.Count(ssa.Create) == 1
+	})
+}
+
 func TestApplyWritesNothingIfOneObjectIsInvalid(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, ssa.Options{})

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 
 	"github.com/gitopskit/gitopskit/inventory"
@@ -106,6 +107,25 @@ func listed(t *testing.T, refs ...inventory.Ref) inventory.Store {
 	return store
 }
 
+// A wait that ran out of its own time is no cancellation, and the other way
+// round.
+func TestCancelledIsNotTimedOut(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, ssa.Options{})
+	never := func(*unstructured.Unstructured) health.Report { return health.Report{Status: health.InProgress} }
+	opts := ssa.ApplyOptions{Wait: true, WaitTimeout: 10 * time.Millisecond, Health: never}
+	res, err := c.apply(opts, configA)
+	if !errors.Is(err, health.ErrTimeout) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || res.Count(ssa.Create) != 1 {
+		t.Errorf("timed out: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	opts.WaitTimeout, opts.OnHealth = time.Hour, func(health.Observation) { cancel() }
+	res, err = c.applier.Apply(ctx, c.objects(configA), opts)
+	if errors.Is(err, health.ErrTimeout) || !errors.Is(err, context.Canceled) || res.Count(ssa.Unchanged) != 1 {
+		t.Errorf("cancelled: %v, %v", err, res.Objects)
+	}
+}
+
 func TestCancellationEndsWaits(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, ssa.Options{})
@@ -130,7 +150,7 @@ func TestCancellationEndsWaits(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
-			if err := wait(ctx, a); !errors.Is(err, context.DeadlineExceeded) {
+			if err := wait(ctx, a); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, health.ErrTimeout) {
 				t.Errorf("err = %v", err)
 			}
 		})
