@@ -1,7 +1,8 @@
 package ssa
 
-// A Step is a part of an Apply. Steps come in the order of the constants; those
-// with nothing to do are left out.
+// A Step is a part of an Apply. Steps come in the order of the constants, but for
+// a wait before pruning (see ApplyOptions.PruneWhenReady); those with nothing to
+// do are left out.
 type Step string
 
 // The steps.

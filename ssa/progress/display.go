@@ -133,8 +133,8 @@ func (d *Display) Follow(opts ssa.ApplyOptions) ssa.ApplyOptions {
 // wait without an Apply, call it with ssa.StepWait and the number of objects.
 func (d *Display) Step(s ssa.Step, objects int) {
 	d.event(func(now time.Time) {
-		if s == ssa.StepWait {
-			d.sumUp(now)
+		if s == ssa.StepWait || d.model.step == ssa.StepWait {
+			d.conclude(now)
 		}
 		d.model.begin(s, objects, now)
 		if !d.term.live {
@@ -280,20 +280,13 @@ func (d *Display) line(l line) {
 	d.above.WriteByte('\n')
 }
 
-// sumUp finishes the part of an Apply that writes; d.mu is held.
-func (d *Display) sumUp(now time.Time) {
-	if !d.model.summed && d.model.events() > 0 {
-		d.line(d.paint.summaryLine(&d.model, now))
-		d.model.summed = true
-	}
-}
-
-// conclude leaves the last state for people to read; d.mu is held.
+// conclude leaves what is known by now for people to read: what was done since
+// it last said so, and how a wait has ended. d.mu is held.
 func (d *Display) conclude(now time.Time) {
-	if d.model.step == "" && len(d.model.waiting) == 0 {
-		return
+	if n := d.model.events(); n > d.model.summed {
+		d.line(d.paint.summaryLine(&d.model, now))
+		d.model.summed = n
 	}
-	d.sumUp(now)
 	for _, l := range d.paint.conclusion(&d.model, now) {
 		d.line(l)
 	}

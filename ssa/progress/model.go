@@ -18,7 +18,7 @@ type model struct {
 	began   time.Time
 	done    int // objects of the step that are done
 	heard   time.Time
-	summed  bool // the counts were shown
+	summed  int // objects in the counts that were shown last
 
 	counts map[ssa.Action]int
 	failed int

@@ -79,6 +79,31 @@ func TestManyMayTellAtOnce(t *testing.T) {
 	}
 }
 
+func TestAWaitBeforePruningIsConcludedThere(t *testing.T) {
+	var out strings.Builder
+	d := newDisplay(openTerminal(&out, Options{}), Options{}, newClock().now)
+	d.Step(ssa.StepWrite, 1)
+	d.Object(did(ssa.Create, "Deployment", "new"))
+	d.Step(ssa.StepWait, 1)
+	d.Health(is(health.Current, "Deployment", "new", ""))
+	d.Step(ssa.StepPrune, 1)
+	d.Object(did(ssa.Prune, "Deployment", "old"))
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	show(t, "the log", out.String(), `
+writing 1 object
++ create Deployment/shop/new
+✓ 1 created in 0s
+waiting for 1 object
+Deployment/shop/new: Current
+✓ 1 of 1 ready in 0s
+pruning 1 object
+- prune Deployment/shop/old
+✓ 1 created, 1 pruned in 0s
+`)
+}
+
 func TestFollowTellsWhoWasToldBefore(t *testing.T) {
 	var told []string
 	var out strings.Builder
