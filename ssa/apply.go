@@ -233,7 +233,7 @@ func (r *run) pending() []*object {
 	for _, o := range r.objects {
 		switch o.action {
 		case Create, Update, Recreate:
-			if !r.failed(o) {
+			if !r.failed(o) && !o.written {
 				out = append(out, o)
 			}
 		}
@@ -273,54 +273,6 @@ feed:
 	}
 	close(next)
 	wg.Wait()
-}
-
-// writeAhead stores the inventory with everything that may be written from now
-// on, so that whatever happens there is no object that nobody owns.
-func (r *run) writeAhead(ctx context.Context) error {
-	if r.opts.Inventory == nil {
-		return nil
-	}
-	ahead := r.old.Clone()
-	for _, o := range r.objects {
-		if r.owns(o) {
-			ahead.Add(o.entry())
-		}
-	}
-	return r.save(ctx, ahead)
-}
-
-// owns reports whether o belongs into the inventory before anything is
-// written: what is there, and what is about to be.
-func (r *run) owns(o *object) bool {
-	switch {
-	case r.failed(o), o.action == Skip && o.live == nil:
-		return r.old.Has(o.ref)
-	case o.action == Skip: // it may be somebody else's; its labels tell when it leaves the set
-		return r.old.Has(o.ref) || len(r.opts.OwnerLabels) > 0
-	}
-	return true
-}
-
-// writeDown stores the inventory as it is after everything.
-func (r *run) writeDown(ctx context.Context) error {
-	if r.opts.Inventory == nil {
-		return nil
-	}
-	return r.save(ctx, r.result.Inventory)
-}
-
-func (r *run) save(ctx context.Context, inv *inventory.Inventory) error {
-	if inv.Equal(r.saved) {
-		r.result.Inventory = inv
-		return nil
-	}
-	r.result.Inventory = inv.Clone()
-	if err := r.opts.Inventory.Save(ctx, inv); err != nil {
-		return fmt.Errorf("ssa: %w", err)
-	}
-	r.saved = inv.Clone()
-	return nil
 }
 
 // finish completes the result and returns the errors.

@@ -56,6 +56,7 @@ type object struct {
 	oldFields error     // why its managedFields have to be mended before it can be applied; nil if not
 	diff      []Change
 	taken     []FieldOwner
+	written   bool // in this Apply
 
 	// what it looks like when it leaves something to others
 	payload map[string]any // what is sent to change the live object; nil: desired

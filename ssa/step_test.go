@@ -55,3 +55,31 @@ func TestHealthOfADependencyIsTold(t *testing.T) {
 		t.Errorf("told %q", told)
 	}
 }
+
+func TestAnInventoryInANamespaceOfTheSet(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, ssa.Options{})
+	store, err := inventory.NewConfigMap(c.cfg, c.ns+"-new", "inventory")
+	if err != nil {
+		t.Fatal(err)
+	}
+	namespace := "apiVersion: v1\nkind: Namespace\nmetadata: {name: NS-new}"
+	opts := ssa.ApplyOptions{Set: "s", Inventory: store, Prune: true}
+	if _, err := c.apply(opts, bare("a")); err == nil || !strings.Contains(err.Error(), "not found") {
+		t.Errorf("without the namespace: %v", err)
+	}
+	if c.get(configMaps, "a") != nil {
+		t.Error("something was written, and no inventory lists it")
+	}
+	res := c.mustApply(opts, bare("a"), namespace)
+	if res.Count(ssa.Create) != 2 {
+		t.Errorf("%v", res.Objects)
+	}
+	stored, err := store.Load(t.Context())
+	if err != nil || stored.Len() != 2 {
+		t.Errorf("the inventory lists %v, err = %v", stored, err)
+	}
+	if res := c.mustApply(opts, namespace); res.Count(ssa.Unchanged) != 1 || res.Count(ssa.Prune) != 1 {
+		t.Errorf("%v", res.Objects)
+	}
+}

@@ -17,7 +17,11 @@ func (r *run) write(ctx context.Context) {
 		return
 	}
 	r.begin(StepWrite, len(pending))
-	s := newSchedule(pending)
+	r.writeAll(ctx, pending)
+}
+
+func (r *run) writeAll(ctx context.Context, objects []*object) {
+	s := newSchedule(objects)
 	s.drive(ctx, r.a.opts.Concurrency, func(o *object) { r.writeOne(ctx, o) }, func(o *object) bool {
 		if r.failed(o) {
 			r.abandon(s.fail(o), o)
@@ -139,7 +143,7 @@ func (r *run) wrote(o *object, ans answer, live liveMeta, took time.Duration) {
 	default:
 		o.action = Update
 	}
-	o.live = &live
+	o.live, o.written = &live, true
 	res := &r.result.Objects[o.index]
 	res.Action, res.Duration = o.action, took
 	res.UID, res.ResourceVersion = live.uid, live.rv
