@@ -54,6 +54,21 @@ func newBoard(objects []inventory.Entry, opts WaitOptions) *board {
 	return b
 }
 
+// has reports whether an object is waited for.
+func (b *board) has(ref inventory.Ref) bool {
+	_, ours := b.index[ref]
+	return ours
+}
+
+func (b *board) hasCanaries() bool {
+	for ref := range b.index {
+		if ref.GroupKind() == canaryKind {
+			return true
+		}
+	}
+	return false
+}
+
 func (b *board) over() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -71,6 +86,22 @@ func (b *board) saw(ref inventory.Ref, u *unstructured.Unstructured) {
 		b.ttl[ref] = true
 	}
 	b.set(i, b.opts.Read(u))
+}
+
+// read reads the status of an object, and changes nothing.
+func (b *board) read(u *unstructured.Unstructured) Report {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.opts.Read(u)
+}
+
+// report changes what is known of an object.
+func (b *board) report(ref inventory.Ref, r Report) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if i, ours := b.index[ref]; ours {
+		b.set(i, r)
+	}
 }
 
 func (b *board) gone(ref inventory.Ref) {

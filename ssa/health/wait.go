@@ -84,6 +84,11 @@ const defaultTimeout = 5 * time.Minute
 // seen of each, in the order of objects, also where it returns an error: a
 // *WaitError that names what is missing.
 //
+// A Canary of Flagger is Current, or Failed, only when Flagger has seen its target
+// as it is now: until its next look, the Canary says what became of the revision
+// before. Its Deployment or DaemonSet, the primary one and the ConfigMaps and
+// Secrets that it tracks are read for that.
+//
 // Kinds without a status by design are not read unless WaitOptions.ReadAll or
 // WaitOptions.Read says so: they are Current.
 func (w *Waiter) Wait(ctx context.Context, objects []inventory.Entry, opts WaitOptions) ([]Observation, error) {
@@ -121,14 +126,24 @@ func (w *Waiter) watchAll(ctx context.Context, b *board) {
 		defer end()
 		wg.Go(func() { w.keepExplaining(explaining, b) })
 	}
-	w.watchGroups(ctx, b)
+	guard := &canaryGuard{w: w, board: b, held: map[inventory.Ref]heldCanary{}}
+	if b.hasCanaries() {
+		guarding, end := context.WithCancel(ctx)
+		defer end()
+		wg.Go(func() { guard.run(guarding) })
+	}
+	w.watchGroups(ctx, b, guard)
 }
 
-func (w *Waiter) watchGroups(ctx context.Context, b *board) {
+func (w *Waiter) watchGroups(ctx context.Context, b *board, guard *canaryGuard) {
 	var wg sync.WaitGroup
 	for _, g := range w.groups(ctx, b) {
 		wg.Go(func() {
 			h := &groupHandler{board: b, group: g}
+			if g.gk == canaryKind {
+				h.guard = guard
+				h.look = func(ref inventory.Ref, u *unstructured.Unstructured) { guard.saw(ctx, ref, u) }
+			}
 			if err := objwatch.Run(ctx, w.collection(g), h); err != nil && ctx.Err() == nil {
 				b.unreadable(g, err)
 			}
@@ -208,11 +223,18 @@ type groupHandler struct {
 	board *board
 	group group
 	seen  map[inventory.Ref]bool // during a list
+
+	// For canaries only:
+	guard *canaryGuard
+	look  func(inventory.Ref, *unstructured.Unstructured) // looks closer than the board does
 }
 
 func (h *groupHandler) BeginList() { h.seen = map[inventory.Ref]bool{} }
 
 func (h *groupHandler) EndList(string) {
+	if h.guard != nil {
+		h.guard.dropMissing(h.group, h.seen)
+	}
 	h.board.absent(h.group, h.seen)
 	h.seen = nil
 }
@@ -226,13 +248,23 @@ func (h *groupHandler) Set(o runtime.Object) {
 	if h.seen != nil {
 		h.seen[ref] = true
 	}
+	if h.guard != nil && h.board.has(ref) {
+		h.look(ref, u)
+		return
+	}
 	h.board.saw(ref, u)
 }
 
 func (h *groupHandler) Delete(o runtime.Object) {
-	if u, ok := o.(*unstructured.Unstructured); ok {
-		h.board.gone(inventory.Ref{Group: h.group.gk.Group, Kind: h.group.gk.Kind, Namespace: u.GetNamespace(), Name: u.GetName()})
+	u, ok := o.(*unstructured.Unstructured)
+	if !ok {
+		return
 	}
+	ref := inventory.Ref{Group: h.group.gk.Group, Kind: h.group.gk.Kind, Namespace: u.GetNamespace(), Name: u.GetName()}
+	if h.guard != nil {
+		h.guard.drop(ref)
+	}
+	h.board.gone(ref)
 }
 
 func (h *groupHandler) Down(error) {}

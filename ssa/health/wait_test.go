@@ -34,7 +34,11 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	c := testcluster.Shared(t)
+	return newFixtureIn(t, testcluster.Shared(t))
+}
+
+func newFixtureIn(t *testing.T, c *testcluster.Cluster) *fixture {
+	t.Helper()
 	client, err := dynamic.NewForConfig(c.RESTConfig())
 	if err != nil {
 		t.Fatal(err)
