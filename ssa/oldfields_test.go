@@ -64,7 +64,13 @@ func (c *cluster) writtenInOldVersion(definition ssa.ApplyOptions, stored string
 func (c *cluster) dropOldVersion(definition ssa.ApplyOptions) {
 	c.t.Helper()
 	crd := "gadgets." + c.ns + ".example.com"
-	c.mustApply(definition, gadgetDefinition+gadgetVersion("v1alpha1", false, oldFields)+gadgetVersion("v1", true, newFields))
+	c.mustApply(definition, gadgetDefinition+gadgetVersion("v1alpha1", false, oldFields)+gadgetVersion("v1", true, newFields)+gadgetVersion("v2", false, newFields))
+	// What serves the objects may not have heard of that yet, and store them in the
+	// old version. One more version shows when it has.
+	eventually(c.t.(*testing.T), "the new definition is in use", func() bool {
+		_, err := c.client.Resource(c.gadgets("v2")).Namespace(c.ns).Get(c.t.Context(), "g", getOptions)
+		return err == nil
+	})
 	for _, name := range []string{"g", "h"} {
 		c.edit(c.gadgets("v1"), name, `{"metadata":{"annotations":{"stored":"again"}}}`)
 	}
