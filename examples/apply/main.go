@@ -1,8 +1,11 @@
 // Command apply makes a cluster match manifests: kubectl apply, with an inventory
-// of what it owns, pruning, a plan, and a wait until all is healthy.
+// of what it owns, pruning, plans, live progress, and a wait until all is healthy.
 //
 //	apply -f ./deploy --inventory shop --plan
 //	apply -f ./deploy --inventory shop --prune --wait
+//
+// Each file has one idea: the flags, reading manifests, the options of package
+// ssa that the flags stand for, planning, applying, and the report.
 package main
 
 import (
@@ -12,17 +15,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/gitopskit/gitopskit/inventory"
 	"github.com/gitopskit/gitopskit/ssa"
 	"github.com/gitopskit/gitopskit/ssa/health"
+	"github.com/gitopskit/gitopskit/ssa/progress"
 )
 
 const about = `Make a cluster match manifests.
@@ -33,206 +33,97 @@ of that name keeps account of what is owned; --prune then deletes what has left
 the manifests. Everything is validated by the API server before anything is
 written; one error and nothing is.
 
+Progress goes to the standard error, the plan or the result to the standard
+output. Ctrl-C stops at once; what was done is in the inventory and is reported,
+and doing it again goes on from there.
+
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 (with --plan --exit-code) there is
-something to do, 130 interrupted.`
+something to do, 4 applied, but not healthy in time, 130 interrupted.`
 
-type options struct {
-	files      []string
-	inventory  string
-	namespace  string
-	kubeconfig string
-	context    string
-	manager    string
-	prune      bool
-	wait       bool
-	timeout    time.Duration
-	plan       bool
-	format     string
-	exitCode   bool
-	recreate   bool
-	maxPrune   int
-	massPrune  string
-}
+const examples = `  apply -f ./deploy                                       apply a folder
+  apply -f ./deploy --inventory shop --prune --wait       and delete what has left it, and wait
+  kustomize build . | apply -f - -n shop                  from a pipe
+  apply -f ./deploy --inventory shop --prune --plan -o markdown   for a pull request
 
+  # Look first, and do then exactly what was looked at, or nothing:
+  apply -f ./deploy --inventory shop --prune --plan -o json > plan.json
+  apply -f ./deploy --inventory shop --prune --expect plan.json`
+
+// What scripts can tell apart.
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitChanges     = 3
+	exitUnhealthy   = 4
+	exitInterrupted = 130
+)
+
+// errChanges: a plan was asked for, and is not empty.
 var errChanges = errors.New("there is something to do")
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err := command().ExecuteContext(ctx)
-	var usage usageError
-	switch {
-	case err == nil:
-		return
-	case errors.Is(err, errChanges):
-		os.Exit(3)
-	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "apply: interrupted; what was done stands above, and doing it again goes on from there")
-		os.Exit(130)
-	case errors.As(err, &usage):
-		fmt.Fprintln(os.Stderr, "apply:", err)
-		os.Exit(2)
-	}
-	fmt.Fprintln(os.Stderr, "apply:", err)
-	os.Exit(1)
-}
 
 type usageError struct{ error }
 
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the second Ctrl-C ends the process
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run returns the exit code.
+func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
+	cmd := command()
+	cmd.SetArgs(args)
+	cmd.SetIn(in)
+	cmd.SetOut(out)
+	cmd.SetErr(errs)
+	err := cmd.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	if errors.Is(err, errChanges) {
+		return exitChanges
+	}
+	if ctx.Err() != nil {
+		tell(errs, "interrupted; what was done is in the report, and doing it again goes on from there")
+		return exitInterrupted
+	}
+	tell(errs, err.Error())
+	var usage usageError
+	var unhealthy *health.WaitError
+	switch {
+	case errors.As(err, &usage):
+		tell(errs, "see apply --help")
+		return exitUsage
+	case errors.As(err, &unhealthy) && !errors.Is(err, ssa.ErrDependency):
+		return exitUnhealthy
+	}
+	return exitFailed
+}
+
+func tell(w io.Writer, text string) {
+	fmt.Fprintln(w, "apply:", progress.Printable(strings.TrimPrefix(text, "ssa: ")))
+}
+
 func command() *cobra.Command {
-	o := options{}
+	o := &options{}
 	cmd := &cobra.Command{
-		Use: "apply -f DIR|FILE|-", Short: "Make a cluster match manifests", Long: about,
-		Args: cobra.NoArgs, SilenceErrors: true, SilenceUsage: true,
+		Use: "apply -f DIR|FILE|- [--inventory NAME] [--prune] [--wait] [--plan]", Short: "Make a cluster match manifests", Long: about, Example: examples,
+		SilenceErrors: true, SilenceUsage: true, DisableFlagsInUseLine: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("%q is not a flag: give manifests by -f %s", args[0], args[0])}
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return run(cmd.Context(), o, cmd.InOrStdin(), cmd.OutOrStdout())
+			if err := o.check(); err != nil {
+				return usageError{err}
+			}
+			return o.run(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
+	cmd.CompletionOptions.HiddenDefaultCmd = true
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	f := cmd.Flags()
-	f.StringArrayVarP(&o.files, "file", "f", nil, "folder, file, or - for the standard input; may be given more than once")
-	f.StringVar(&o.inventory, "inventory", "", "name of the ConfigMap that keeps account of what is owned")
-	f.StringVarP(&o.namespace, "namespace", "n", "", "namespace of the inventory, and of objects that name none (default that of the context)")
-	f.StringVar(&o.kubeconfig, "kubeconfig", "", "file that leads to the cluster")
-	f.StringVar(&o.context, "context", "", "context of the kubeconfig")
-	f.StringVar(&o.manager, "field-manager", "gitopskit-apply", "name under which fields are owned")
-	f.BoolVar(&o.prune, "prune", false, "delete what the inventory lists and the manifests do not")
-	f.IntVar(&o.maxPrune, "max-prune", 0, "refuse to delete more objects than this; 0 for no limit")
-	f.StringVar(&o.massPrune, "allow-mass-prune", "", "delete this once whatever limits say: the inventory's name, given again")
-	f.BoolVar(&o.recreate, "recreate-immutable", false, "delete and create anew what can't be changed otherwise")
-	f.BoolVar(&o.wait, "wait", false, "wait until everything is healthy")
-	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long --wait waits")
-	f.BoolVar(&o.plan, "plan", false, "say what would be done, and do nothing")
-	f.StringVarP(&o.format, "output", "o", "text", "form of the plan: text, json or markdown")
-	f.BoolVar(&o.exitCode, "exit-code", false, "with --plan: exit with 3 if there is something to do")
+	o.flags(cmd.Flags())
 	return cmd
-}
-
-func (o *options) check() error {
-	switch {
-	case len(o.files) == 0:
-		return usageError{errors.New("give -f DIR, -f FILE or -f -")}
-	case o.prune && o.inventory == "":
-		return usageError{errors.New("--prune needs --inventory NAME: only what an inventory lists is deleted")}
-	case o.massPrune != "" && o.massPrune != o.inventory:
-		return usageError{fmt.Errorf("--allow-mass-prune %q is not the name of the inventory, %q", o.massPrune, o.inventory)}
-	case o.format != "text" && o.format != "json" && o.format != "markdown":
-		return usageError{fmt.Errorf("--output %q is none of text, json, markdown", o.format)}
-	}
-	return nil
-}
-
-func run(ctx context.Context, o options, in io.Reader, out io.Writer) error {
-	if err := o.check(); err != nil {
-		return err
-	}
-	cfg, namespace, err := o.cluster()
-	if err != nil {
-		return err
-	}
-	set, err := read(ctx, o.files, in)
-	if err != nil {
-		return err
-	}
-	applier, err := ssa.New(cfg, ssa.Options{FieldManager: o.manager, TakeOver: []string{"kubectl*"}})
-	if err != nil {
-		return err
-	}
-	opts := ssa.ApplyOptions{
-		DefaultNamespace: namespace, Prune: o.prune, MaxPrune: o.maxPrune, RefuseEmpty: true, AllowMassPrune: o.massPrune,
-		RecreateImmutable: o.recreate, Diff: true, Origin: set.origin,
-	}
-	if o.inventory != "" {
-		if opts.Inventory, err = inventory.NewConfigMap(cfg, namespace, o.inventory); err != nil {
-			return err
-		}
-		opts.Set = o.inventory
-		opts.OwnerLabels = map[string]string{"gitopskit.github.io/inventory-of": o.inventory}
-	}
-	if o.plan {
-		err = plan(ctx, o, applier, set.objects, opts, out)
-	} else {
-		err = apply(ctx, o, applier, set.objects, opts, out)
-	}
-	if errors.Is(err, ssa.ErrPruneRefused) {
-		err = fmt.Errorf("%w\nif they are to go, give --allow-mass-prune=%s", err, o.inventory)
-	}
-	return err
-}
-
-// cluster returns the access to the cluster, and the namespace to use.
-func (o *options) cluster() (*rest.Config, string, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = o.kubeconfig
-	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: o.context})
-	cfg, err := loader.ClientConfig()
-	if err != nil {
-		return nil, "", fmt.Errorf("no cluster: %w: give --kubeconfig FILE", err)
-	}
-	namespace := o.namespace
-	if namespace == "" {
-		namespace, _, err = loader.Namespace()
-	}
-	return cfg, namespace, err
-}
-
-func plan(ctx context.Context, o options, applier *ssa.Applier, objects []*unstructured.Unstructured, opts ssa.ApplyOptions, out io.Writer) error {
-	p, err := applier.Plan(ctx, objects, opts)
-	var writeErr error
-	switch o.format {
-	case "json":
-		var data []byte
-		if data, writeErr = p.Encode(); writeErr == nil {
-			_, writeErr = fmt.Fprintln(out, string(data))
-		}
-	case "markdown":
-		writeErr = p.WriteMarkdown(out)
-	default:
-		writeErr = p.WriteText(out, isTerminal(out))
-	}
-	if err := errors.Join(err, writeErr); err != nil {
-		return err
-	}
-	if o.exitCode && p.Changes() {
-		return errChanges
-	}
-	return nil
-}
-
-// isTerminal reports whether out can show colours.
-func isTerminal(out io.Writer) bool {
-	f, ok := out.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-func apply(ctx context.Context, o options, applier *ssa.Applier, objects []*unstructured.Unstructured, opts ssa.ApplyOptions, out io.Writer) error {
-	opts.OnEvent = func(r ssa.ObjectResult) {
-		if r.Action == ssa.Unchanged || r.Action == ssa.None || r.Err != nil {
-			return // counted below, or told with the error
-		}
-		fmt.Fprintln(out, r)
-		for _, c := range r.Diff {
-			fmt.Fprintln(out, "   ", c)
-		}
-	}
-	result, err := applier.Apply(ctx, objects, opts)
-	fmt.Fprintln(out, result.Summary())
-	if err != nil || !o.wait {
-		return err
-	}
-	var entries []inventory.Entry
-	for _, r := range result.Objects {
-		if r.Action != ssa.Prune && r.Action != ssa.Skip {
-			entries = append(entries, inventory.Entry{Ref: r.Ref, Version: r.Version})
-		}
-	}
-	_, err = applier.Wait(ctx, entries, health.WaitOptions{Timeout: o.timeout, OnChange: func(ob health.Observation) { fmt.Fprintln(out, ob) }})
-	if err == nil {
-		fmt.Fprintln(out, "all healthy")
-	}
-	return err
 }

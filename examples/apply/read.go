@@ -5,9 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/gitopskit/gitopskit/render/kustomize"
@@ -21,11 +26,13 @@ type set struct {
 
 func (s *set) origin(o *unstructured.Unstructured) string { return s.origins[o] }
 
-func (s *set) add(origin string, objects ...*unstructured.Unstructured) {
-	for _, o := range objects {
-		s.objects = append(s.objects, o)
-		s.origins[o] = origin
+func (s *set) add(origin string, u *unstructured.Unstructured) error {
+	if u.IsList() {
+		return u.EachListItem(func(item runtime.Object) error { return s.add(origin, item.(*unstructured.Unstructured)) })
 	}
+	s.objects = append(s.objects, u)
+	s.origins[u] = origin
+	return nil
 }
 
 // read reads folders, files and the standard input.
@@ -44,20 +51,79 @@ func (s *set) read(ctx context.Context, file string, in io.Reader) error {
 		return s.decode("standard input", in)
 	}
 	info, err := os.Stat(file)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case info.IsDir():
+		return s.folder(ctx, file)
+	case isKustomization(file):
+		return fmt.Errorf("%s is not a manifest but says how to build some: give its folder, -f %s", file, filepath.Dir(file))
 	}
-	if info.IsDir() {
-		objects, err := kustomize.Build(ctx, os.DirFS(file), ".", kustomize.Options{})
-		s.add(file, objects...)
-		return err
-	}
-	f, err := os.Open(file)
+	return s.file(file)
+}
+
+func (s *set) file(file string) error {
+	f, err := os.Open(file) //nolint:gosec // it is the user's file
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }() // it was only read
 	return s.decode(file, f)
+}
+
+// folder reads all manifests below a folder, and builds what is a kustomization.
+func (s *set) folder(ctx context.Context, folder string) error {
+	return filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case d.IsDir() && path != folder && strings.HasPrefix(d.Name(), "."):
+			return fs.SkipDir
+		case d.IsDir():
+			built, err := s.kustomization(ctx, path)
+			if err == nil && built {
+				err = fs.SkipDir
+			}
+			return err
+		case slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)):
+			return s.file(path)
+		}
+		return nil
+	})
+}
+
+func isKustomization(file string) bool {
+	return slices.Contains([]string{"kustomization.yaml", "kustomization.yml", "Kustomization"}, filepath.Base(file))
+}
+
+// kustomization builds a folder, and reports whether it is a kustomization. Its
+// bases may be anywhere on this machine, as for kubectl.
+func (s *set) kustomization(ctx context.Context, folder string) (bool, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil || !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return isKustomization(e.Name()) }) {
+		return false, err
+	}
+	abs, err := filepath.Abs(folder)
+	if err != nil {
+		return true, err
+	}
+	root := filepath.VolumeName(abs) + string(filepath.Separator)
+	dir, err := filepath.Rel(root, abs)
+	if err != nil {
+		return true, err
+	}
+	objects, err := kustomize.Build(ctx, os.DirFS(root), filepath.ToSlash(dir), kustomize.Options{})
+	if err != nil {
+		return true, fmt.Errorf("%s: %w", folder, err)
+	}
+	for _, u := range objects {
+		if err := s.add(folder, u); err != nil {
+			return true, fmt.Errorf("%s: %w", folder, err)
+		}
+	}
+	return true, nil
 }
 
 // decode reads YAML or JSON documents.
@@ -69,11 +135,12 @@ func (s *set) decode(name string, in io.Reader) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		if err != nil {
-			return fmt.Errorf("%s: document %d: %w", name, n, err)
+		origin := fmt.Sprintf("%s, document %d", name, n)
+		if err == nil && len(u.Object) > 0 {
+			err = s.add(origin, u)
 		}
-		if len(u.Object) > 0 {
-			s.add(fmt.Sprintf("%s, document %d", name, n), u)
+		if err != nil {
+			return fmt.Errorf("%s: %w", origin, err)
 		}
 	}
 }

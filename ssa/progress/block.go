@@ -71,28 +71,37 @@ func (p painter) waitedLines(m *model, now time.Time, most, width int) []line {
 	if most < 1 || len(unready) == 0 {
 		return nil
 	}
-	shown := unready
-	if len(unready) > most {
-		shown = unready[:most-1]
-	}
 	refs := 0
-	for _, w := range shown {
+	for _, w := range unready[:min(len(unready), most)] {
 		refs = max(refs, columnsOf(clean(w.Ref.String())))
 	}
 	if width > 0 {
 		refs = min(refs, width/2)
 	}
 	var lines []line
-	for _, w := range shown {
-		lines = append(lines, line{
-			{none, "   "},
-			{statusStyle(w.Status), p.pad(clean(w.Ref.String()), refs)},
-			{dim, fmt.Sprintf("  %6s  ", elapsed(now.Sub(w.since)))},
-			{none, reason(w)},
-		})
+	for i, w := range unready {
+		next := p.waitedLine(w, now, refs)
+		left := len(unready) - i
+		if len(lines)+len(next) > most || left > 1 && len(lines)+len(next) == most {
+			return append(lines, line{{dim, fmt.Sprintf("   and %d more", left)}})
+		}
+		lines = append(lines, next...)
 	}
-	if left := len(unready) - len(shown); left > 0 {
-		lines = append(lines, line{{dim, fmt.Sprintf("   and %d more", left)}})
+	return lines
+}
+
+// waitedLine returns a line about one object, and one more if its pods have
+// something to say.
+func (p painter) waitedLine(w *waited, now time.Time, refs int) []line {
+	text, pods, complain := strings.Cut(reason(w), "; pod ")
+	lines := []line{{
+		{none, "   "},
+		{statusStyle(w.Status), p.pad(clean(w.Ref.String()), refs)},
+		{dim, fmt.Sprintf("  %6s  ", elapsed(now.Sub(w.since)))},
+		{none, text},
+	}}
+	if complain {
+		lines = append(lines, line{{none, "     "}, {yellow, "pod " + pods}})
 	}
 	return lines
 }

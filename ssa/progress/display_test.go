@@ -107,7 +107,8 @@ func TestWhatAPersonSeesOfAnApply(t *testing.T) {
 	d.tick()
 	show(t, "waiting for a pod", v.seen(), wrote+` ⠙ waiting ━━━━━━━━──────────────── 1/3  1m05s
    Job/shop/migrate      1m05s  Failed: BackoffLimitExceeded
-   Deployment/shop/web   1m05s  1 of 2 pods are available; pod web-5d4: conta…
+   Deployment/shop/web   1m05s  1 of 2 pods are available
+     pod web-5d4: container web: ErrImagePull: no such image as shop/web:2
 `)
 	d.Health(is(health.Current, "Job", "migrate", ""))
 	d.Health(is(health.Current, "Deployment", "web", ""))

@@ -1,7 +1,6 @@
 package progress
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -9,38 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/gitopskit/gitopskit/internal/testpty"
 	"github.com/gitopskit/gitopskit/ssa"
 	"github.com/gitopskit/gitopskit/ssa/health"
 )
-
-// openPTY returns both ends of a pseudo terminal: what is written to the second
-// is read from the first.
-func openPTY(t *testing.T, width, height uint16) (screen, tty *os.File) {
-	t.Helper()
-	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skipf("no pseudo terminals here: %v", err)
-	}
-	fd := int(screen.Fd())
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
-	}
-	if err == nil {
-		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: height, Col: width})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _, _ = screen.Close(), tty.Close() }) // tty may be closed
-	return screen, tty
-}
 
 // person looks at a pseudo terminal.
 type person struct {
@@ -77,7 +48,7 @@ func TestOnARealTerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm-256color")
 	t.Setenv("NO_COLOR", "")
 	t.Setenv("LC_ALL", "C.UTF-8")
-	screen, tty := openPTY(t, 90, 12)
+	screen, tty := testpty.Open(t, 90, 12)
 	p := &person{vt: newVT(t, 90, 12)}
 	looked := make(chan struct{})
 	go func() {
@@ -94,9 +65,7 @@ func TestOnARealTerminal(t *testing.T) {
 	p.mu.Lock()
 	p.vt.resize(50, 12)
 	p.mu.Unlock()
-	if err := unix.IoctlSetWinsize(int(screen.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 12, Col: 50}); err != nil {
-		t.Fatal(err)
-	}
+	testpty.Resize(t, screen, 50, 12)
 	p.sees(t, "waiting 0/1") // there is no room for a bar any more
 	d.Health(is(health.Current, "Deployment", "web", ""))
 	if err := d.Close(); err != nil {
@@ -119,7 +88,7 @@ func TestOnARealTerminal(t *testing.T) {
 }
 
 func TestWhatTheEnvironmentSays(t *testing.T) {
-	_, tty := openPTY(t, 80, 24)
+	_, tty := testpty.Open(t, 80, 24)
 	file, err := os.Create(t.TempDir() + "/log")
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,2 @@
+// Package testpty opens pseudo terminals, on Linux, for tests of what people see.
+package testpty
