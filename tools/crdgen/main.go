@@ -37,6 +37,8 @@ var kinds = []kind{
 	{"source.toolkit.fluxcd.io", "OCIRepository", []string{"v1", "v1beta2", "v1beta1"}, "source-controller"},
 	{"source.toolkit.fluxcd.io", "Bucket", []string{"v1", "v1beta2", "v1beta1"}, "source-controller"},
 	{"kustomize.toolkit.fluxcd.io", "Kustomization", []string{"v1", "v1beta2", "v1beta1"}, "kustomize-controller"},
+	{"notification.toolkit.fluxcd.io", "Provider", []string{"v1beta3", "v1beta2", "v1beta1"}, "notification-controller"},
+	{"notification.toolkit.fluxcd.io", "Alert", []string{"v1beta3", "v1beta2", "v1beta1"}, "notification-controller"},
 }
 
 func main() {

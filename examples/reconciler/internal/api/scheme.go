@@ -12,8 +12,9 @@ import (
 
 // The versions in which objects are stored and read.
 var (
-	SourceGroup    = schema.GroupVersion{Group: "source.toolkit.fluxcd.io", Version: "v1"}
-	KustomizeGroup = schema.GroupVersion{Group: "kustomize.toolkit.fluxcd.io", Version: "v1"}
+	SourceGroup       = schema.GroupVersion{Group: "source.toolkit.fluxcd.io", Version: "v1"}
+	KustomizeGroup    = schema.GroupVersion{Group: "kustomize.toolkit.fluxcd.io", Version: "v1"}
+	NotificationGroup = schema.GroupVersion{Group: "notification.toolkit.fluxcd.io", Version: "v1beta3"}
 )
 
 // AddToScheme registers the types.
@@ -23,5 +24,7 @@ func AddToScheme(s *runtime.Scheme) error {
 	metav1.AddToGroupVersion(s, SourceGroup)
 	s.AddKnownTypes(KustomizeGroup, &Kustomization{}, &KustomizationList{})
 	metav1.AddToGroupVersion(s, KustomizeGroup)
+	s.AddKnownTypes(NotificationGroup, &Provider{}, &ProviderList{}, &Alert{}, &AlertList{})
+	metav1.AddToGroupVersion(s, NotificationGroup)
 	return nil
 }

@@ -26,6 +26,7 @@ import (
 	ctrlmanager "sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/alerts"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/api"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/artifacts"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/kustomization"
@@ -86,7 +87,7 @@ func newManager(cfg *rest.Config, opts Options) (ctrl.Manager, error) {
 	}
 	cached := cache.Options{ByObject: map[client.Object]cache.ByObject{
 		&api.GitRepository{}: {Label: selected}, &api.OCIRepository{}: {Label: selected}, &api.Bucket{}: {Label: selected},
-		&api.Kustomization{}: {Label: selected},
+		&api.Kustomization{}: {Label: selected}, &api.Provider{}: {Label: selected}, &api.Alert{}: {Label: selected},
 	}}
 	if !opts.AllNamespaces {
 		cached.DefaultNamespaces = map[string]cache.Config{opts.Namespace: {}}
@@ -132,14 +133,20 @@ func assemble(ctx context.Context, mgr ctrl.Manager, cfg *rest.Config, opts Opti
 	memory := &kustomization.Memory{Applier: applier, File: filepath.Join(opts.StoragePath, "in-sync.json")}
 	memory.Restore(ctx)
 	registry := &artifacts.Registry{}
+	told := &alerts.Alerts{Client: mgr.GetClient(), Events: recorder(mgr, "notification-controller"), NoCrossNamespaceRefs: opts.NoCrossNamespaceRefs}
+	if err := told.Open(ctx, opts.StoragePath, slog.New(logr.ToSlogHandler(mgr.GetLogger().WithName("alerts")))); err != nil {
+		return err
+	}
 	kustomizations := &kustomization.Reconciler{
-		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Events: recorder(mgr, "kustomize-controller"),
+		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Events: told.Recorder(recorder(mgr, "kustomize-controller"), "kustomize-controller"),
 		Artifacts: registry, Builder: &kustomize.Builder{}, Applier: applier,
 		DefaultServiceAccount: opts.DefaultServiceAccount, NoCrossNamespaceRefs: opts.NoCrossNamespaceRefs,
 	}
 	return errors.Join(
-		addSources(ctx, mgr, opts, files, registry),
+		addSources(ctx, mgr, opts, files, registry, told.Recorder(recorder(mgr, "source-controller"), "source-controller")),
 		kustomizations.Setup(ctx, mgr, opts.Concurrent),
+		told.Setup(ctx, mgr, opts.Concurrent),
+		mgr.Add(told),
 		mgr.Add(memory),
 		mgr.Add(serve(listener, files.Handler())),
 		mgr.AddHealthzCheck("ping", healthz.Ping),

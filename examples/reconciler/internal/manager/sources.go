@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 
+	"k8s.io/client-go/tools/record"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/artifacts"
@@ -18,7 +19,7 @@ import (
 )
 
 // addSources registers a reconciler for each kind of source.
-func addSources(ctx context.Context, mgr ctrl.Manager, opts Options, files *store.Store, registry *artifacts.Registry) error {
+func addSources(ctx context.Context, mgr ctrl.Manager, opts Options, files *store.Store, registry *artifacts.Registry, events record.EventRecorder) error {
 	mirrors, err := git.OpenMirrors(filepath.Join(opts.StoragePath, "mirrors"), git.MirrorOptions{})
 	if err != nil {
 		return err
@@ -30,7 +31,7 @@ func addSources(ctx context.Context, mgr ctrl.Manager, opts Options, files *stor
 	storage := &sources.Storage{Store: files, Address: opts.StorageAdvertised}
 	reconciler := func(k sources.Kind) *sources.Reconciler {
 		return &sources.Reconciler{
-			Client: mgr.GetClient(), Kind: k, Events: recorder(mgr, "source-controller"), Artifacts: registry, Storage: storage,
+			Client: mgr.GetClient(), Kind: k, Events: events, Artifacts: registry, Storage: storage,
 		}
 	}
 	repos := &gitrepo.Kind{Client: mgr.GetClient(), Mirrors: mirrors, Artifacts: registry}
