@@ -44,6 +44,7 @@ lost: the process can be killed at any time.`,
 	f.StringVar(&opts.StoragePath, "storage-path", "/data", "folder for mirrors and artifacts")
 	f.StringVar(&opts.StorageAddr, "storage-addr", ":9090", "address to serve artifacts at")
 	f.StringVar(&opts.StorageAdvertised, "storage-adv-addr", "", "host and port under which others reach --storage-addr")
+	f.StringVar(&opts.ReceiverAddr, "receiver-addr", ":9292", "address to take webhooks at; 0 for none, and no Receivers")
 	f.StringVar(&opts.MetricsAddr, "metrics-addr", ":8080", "address to serve metrics at; 0 for none")
 	f.StringVar(&opts.HealthAddr, "health-addr", ":9440", "address to serve /healthz and /readyz at; 0 for none")
 	f.StringVar(&opts.Namespace, "runtime-namespace", "flux-system", "namespace that this process runs in")

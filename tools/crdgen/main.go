@@ -39,6 +39,7 @@ var kinds = []kind{
 	{"kustomize.toolkit.fluxcd.io", "Kustomization", []string{"v1", "v1beta2", "v1beta1"}, "kustomize-controller"},
 	{"notification.toolkit.fluxcd.io", "Provider", []string{"v1beta3", "v1beta2", "v1beta1"}, "notification-controller"},
 	{"notification.toolkit.fluxcd.io", "Alert", []string{"v1beta3", "v1beta2", "v1beta1"}, "notification-controller"},
+	{"notification.toolkit.fluxcd.io", "Receiver", []string{"v1", "v1beta2", "v1beta1"}, "notification-controller"},
 }
 
 func main() {

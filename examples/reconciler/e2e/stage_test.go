@@ -79,7 +79,7 @@ func (s *stage) start(args ...string) {
 	s.t.Helper()
 	s.process = exec.Command(program, append([]string{
 		"run", "--kubeconfig=" + s.cluster.Kubeconfig(), "--storage-path=" + s.data, "--storage-addr=127.0.0.1:0",
-		"--metrics-addr=0", "--health-addr=0", "--runtime-namespace=" + s.ns, "--watch-all-namespaces=false",
+		"--metrics-addr=0", "--health-addr=0", "--receiver-addr=0", "--runtime-namespace=" + s.ns, "--watch-all-namespaces=false",
 	}, args...)...)
 	s.process.Stderr, s.process.Stdout = s.log, s.log
 	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -14,6 +14,7 @@ import (
 var (
 	SourceGroup       = schema.GroupVersion{Group: "source.toolkit.fluxcd.io", Version: "v1"}
 	KustomizeGroup    = schema.GroupVersion{Group: "kustomize.toolkit.fluxcd.io", Version: "v1"}
+	ReceiverGroup     = schema.GroupVersion{Group: "notification.toolkit.fluxcd.io", Version: "v1"}
 	NotificationGroup = schema.GroupVersion{Group: "notification.toolkit.fluxcd.io", Version: "v1beta3"}
 )
 
@@ -26,5 +27,7 @@ func AddToScheme(s *runtime.Scheme) error {
 	metav1.AddToGroupVersion(s, KustomizeGroup)
 	s.AddKnownTypes(NotificationGroup, &Provider{}, &ProviderList{}, &Alert{}, &AlertList{})
 	metav1.AddToGroupVersion(s, NotificationGroup)
+	s.AddKnownTypes(ReceiverGroup, &Receiver{}, &ReceiverList{})
+	metav1.AddToGroupVersion(s, ReceiverGroup)
 	return nil
 }

@@ -165,7 +165,7 @@ func (s *stage) startReconciler(ctx context.Context) error {
 		return err
 	}
 	s.reconciler, err = begin("reconciler", s.log, self, "run", "--kubeconfig="+s.kubeconfig,
-		"--storage-path="+filepath.Join(s.dir, "data"), "--storage-addr=127.0.0.1:0", "--metrics-addr=0", "--health-addr=0")
+		"--storage-path="+filepath.Join(s.dir, "data"), "--storage-addr=127.0.0.1:0", "--receiver-addr=0", "--metrics-addr=0", "--health-addr=0")
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,7 @@ import (
 type Options struct {
 	StoragePath       string
 	StorageAddr       string
+	ReceiverAddr      string
 	StorageAdvertised string // default: StorageAddr, with this host's name
 	MetricsAddr       string
 	HealthAddr        string
@@ -70,6 +71,9 @@ func Run(ctx context.Context, cfg *rest.Config, opts Options) error {
 	if err := assemble(ctx, mgr, cfg, opts, listener); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	if err := addReceivers(ctx, mgr, opts); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	return mgr.Start(ctx)
 }
 
@@ -88,6 +92,7 @@ func newManager(cfg *rest.Config, opts Options) (ctrl.Manager, error) {
 	cached := cache.Options{ByObject: map[client.Object]cache.ByObject{
 		&api.GitRepository{}: {Label: selected}, &api.OCIRepository{}: {Label: selected}, &api.Bucket{}: {Label: selected},
 		&api.Kustomization{}: {Label: selected}, &api.Provider{}: {Label: selected}, &api.Alert{}: {Label: selected},
+		&api.Receiver{}: {Label: selected},
 	}}
 	if !opts.AllNamespaces {
 		cached.DefaultNamespaces = map[string]cache.Config{opts.Namespace: {}}
