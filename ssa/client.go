@@ -26,7 +26,7 @@ const metadataOnly = "application/vnd.kubernetes.protobuf;as=PartialObjectMetada
 	"application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 
 // client sends the requests. All of one client share connections, a pause when
-// the server asks for one, and the server's clock.
+// the server asks for one, and what is known of the server's clock.
 type client struct {
 	cfg      *rest.Config
 	rest     rest.Interface
@@ -34,6 +34,7 @@ type client struct {
 	metadata metadata.Interface
 	dynamic  dynamic.Interface
 	pacer    *pacer
+	clock    serverClock
 	manager  string
 	slots    chan struct{}
 }
@@ -121,8 +122,8 @@ func (c *client) apply(ctx context.Context, o *object, p patch) (answer, error) 
 // times where the failure is the server's or the network's.
 func (c *client) do(ctx context.Context, req *rest.Request) (answer, error) {
 	var out answer
-	lost := new(atomic.Bool)
-	ctx = context.WithValue(ctx, lostKey{}, lost)
+	x := &exchange{}
+	ctx = context.WithValue(ctx, exchangeKey{}, x)
 	err := retry(ctx, func() error {
 		var code int
 		m := &metav1.PartialObjectMetadata{}
@@ -133,25 +134,13 @@ func (c *client) do(ctx context.Context, req *rest.Request) (answer, error) {
 		if err := res.Into(m); err != nil {
 			return err
 		}
-		out = answer{meta: m, created: code == http.StatusCreated, at: c.pacer.now()}
+		out = answer{meta: m, created: code == http.StatusCreated, at: c.clock.at(x)}
 		return nil
 	})
-	if err != nil && lost.Load() {
+	if err != nil && x.lost.Load() {
 		err = &unsureError{err}
 	}
 	return out, err
-}
-
-// lostKey is the context key under which a write hears, by an *atomic.Bool,
-// that one of its requests got no answer, or one that leaves open whether it
-// was carried out. This package's retries are not all: client-go has its own.
-type lostKey struct{}
-
-func noteLost(req *http.Request, resp *http.Response, err error) {
-	lost, ok := req.Context().Value(lostKey{}).(*atomic.Bool)
-	if ok && (err != nil || resp.StatusCode >= http.StatusInternalServerError) {
-		lost.Store(true)
-	}
 }
 
 // An unsureError is the error of a write that may have been carried out all the
@@ -250,11 +239,9 @@ func (c *client) serves(ctx context.Context, gvk schema.GroupVersionKind) (bool,
 	return slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Kind == gvk.Kind }), nil
 }
 
-// pacer makes all requests wait when the server says that they are too many,
-// and remembers the server's clock.
+// pacer makes all requests wait when the server says that they are too many.
 type pacer struct {
 	pauseUntil atomic.Int64 // local clock, nanoseconds
-	date       atomic.Int64 // the last Date header, seconds
 }
 
 func (p *pacer) wrap(next http.RoundTripper) http.RoundTripper {
@@ -263,7 +250,7 @@ func (p *pacer) wrap(next http.RoundTripper) http.RoundTripper {
 			return nil, err
 		}
 		resp, err := next.RoundTrip(req)
-		noteLost(req, resp, err)
+		noteExchange(req, resp, err)
 		if err == nil {
 			p.learn(resp)
 		}
@@ -272,13 +259,6 @@ func (p *pacer) wrap(next http.RoundTripper) http.RoundTripper {
 }
 
 func (p *pacer) learn(resp *http.Response) {
-	if t, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		for old := p.date.Load(); t.Unix() > old; old = p.date.Load() {
-			if p.date.CompareAndSwap(old, t.Unix()) {
-				break
-			}
-		}
-	}
 	if resp.StatusCode == http.StatusTooManyRequests {
 		secs, err := time.ParseDuration(resp.Header.Get("Retry-After") + "s")
 		if err != nil || secs <= 0 {
@@ -301,14 +281,6 @@ func (p *pacer) wait(ctx context.Context) error {
 	case <-t.C:
 		return nil
 	}
-}
-
-// now returns the server's clock as of its latest answer.
-func (p *pacer) now() time.Time {
-	if s := p.date.Load(); s != 0 {
-		return time.Unix(s, 0)
-	}
-	return time.Time{}
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

@@ -63,6 +63,8 @@ func (c *client) rehearseWhole(ctx context.Context, o *object, force bool) (*uns
 		return nil, answer{}, err
 	}
 	defer release()
+	x := &exchange{}
+	ctx = context.WithValue(ctx, exchangeKey{}, x)
 	var out *unstructured.Unstructured
 	err = retry(ctx, func() error {
 		out, err = c.dynamic.Resource(o.gvr).Namespace(o.namespace()).Patch(ctx, o.ref.Name, types.ApplyYAMLPatchType, body, metav1.PatchOptions{
@@ -70,5 +72,5 @@ func (c *client) rehearseWhole(ctx context.Context, o *object, force bool) (*uns
 		})
 		return err
 	})
-	return out, answer{at: c.pacer.now()}, err
+	return out, answer{at: c.clock.at(x)}, err
 }

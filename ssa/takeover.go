@@ -49,12 +49,16 @@ func (a *Applier) takeOverPatch(m *metav1.PartialObjectMetadata, apiVersion stri
 	var kept []metav1.ManagedFieldsEntry
 	var own *metav1.ManagedFieldsEntry
 	taken := false
+	var last *metav1.Time // by the API server's clock, as ours may be wrong
 	for _, e := range m.ManagedFields {
 		switch {
 		case a.isOwn(e):
 			own = e.DeepCopy()
 		case e.Subresource == "" && a.takesOver(e):
 			taken = true
+			if last == nil || last.Before(e.Time) {
+				last = e.Time
+			}
 		default:
 			kept = append(kept, e)
 			continue
@@ -69,10 +73,9 @@ func (a *Applier) takeOverPatch(m *metav1.PartialObjectMetadata, apiVersion stri
 		return nil, nil
 	}
 	if own == nil {
-		now := metav1.Now()
 		own = &metav1.ManagedFieldsEntry{
 			Manager: a.opts.FieldManager, Operation: metav1.ManagedFieldsOperationApply,
-			FieldsType: "FieldsV1", APIVersion: apiVersion, Time: &now,
+			FieldsType: "FieldsV1", APIVersion: apiVersion, Time: last,
 		}
 	}
 	raw, err := owned.ToJSON()

@@ -108,13 +108,16 @@ func (r *run) rehearse(ctx context.Context, o *object) error {
 		return err
 	}
 	after := r.a.summarize(ans.meta)
+	if after.ownTime != o.live.ownTime {
+		ans = r.a.client.clock.check(ans, after.ownTime)
+	}
 	moved := after.generation != o.live.generation
 	switch {
 	case (moved || after.own != o.live.own) && hasNothings(o.desired) && (!moved || looseGenerations[o.ref.Kind]):
 		return r.compare(ctx, o)
 	case moved || after.own != o.live.own || after.uid != o.live.uid:
 		o.sure = true
-	case !ans.at.IsZero() && ans.at.Unix() >= o.live.ownTime+2:
+	case ans.tells(o.live.ownTime):
 		r.inSync(o, after, ans)
 	default: // written within this very second: the time tells nothing
 		return r.compare(ctx, o)

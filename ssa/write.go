@@ -62,6 +62,9 @@ func (r *run) writeOne(ctx context.Context, o *object) {
 	var rec *record
 	if err == nil {
 		live := r.a.summarize(ans.meta)
+		if ans.created || o.live != nil && live.ownTime != o.live.ownTime {
+			ans = r.a.client.clock.check(ans, live.ownTime)
+		}
 		rec = newRecord(o, live, ans.at)
 		r.wrote(o, ans, live, time.Since(started))
 	}
@@ -159,7 +162,7 @@ func (r *run) wrote(o *object, ans answer, live liveMeta, took time.Duration) {
 // written in between: the server then leaves the time of our entry as it was.
 func untouched(before, after *liveMeta, ans answer) bool {
 	quiet := before.own == after.own && before.generation == after.generation && before.uid == after.uid
-	return quiet && ans.at.Unix() >= after.ownTime+2
+	return quiet && ans.tells(after.ownTime)
 }
 
 // unwritten records a failed write. An object that was not ours before, and that
