@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/gitopskit/gitopskit/internal/printable"
 )
 
 // A Change is one field that an update changes. Old is nil where the field is
@@ -21,15 +23,17 @@ type Change struct {
 // masked stands for values of Secrets.
 const masked = "***"
 
-// String returns the change as path: old → new. Long values are cut.
+// String returns the change as path: old → new, on one line that can be shown at
+// a terminal. Long values are cut.
 func (c Change) String() string {
+	path := printable.Line(c.Path)
 	switch {
 	case c.Old == nil:
-		return fmt.Sprintf("%s: added %s", c.Path, short(c.New))
+		return fmt.Sprintf("%s: added %s", path, short(c.New))
 	case c.New == nil:
-		return fmt.Sprintf("%s: removed %s", c.Path, short(c.Old))
+		return fmt.Sprintf("%s: removed %s", path, short(c.Old))
 	}
-	return fmt.Sprintf("%s: %s → %s", c.Path, short(c.Old), short(c.New))
+	return fmt.Sprintf("%s: %s → %s", path, short(c.Old), short(c.New))
 }
 
 func short(v any) string {
@@ -42,10 +46,11 @@ func short(v any) string {
 		s = string(data)
 	}
 	const most = 80
+	end := ""
 	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "…"
+		s, end = string(r[:most]), "…"
 	}
-	return s
+	return printable.Line(strings.ReplaceAll(s, "\n", "⏎")) + end
 }
 
 // Diff returns the fields in which live and merged differ, ordered by path.

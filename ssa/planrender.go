@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/gitopskit/gitopskit/internal/printable"
 )
 
 // symbols stand before objects in plans, as in other tools of the kind.
@@ -14,7 +16,8 @@ var colors = map[Action]string{Create: "\x1b[32m", Update: "\x1b[33m", Recreate:
 const colorEnd = "\x1b[0m"
 
 // WriteText writes the plan for people, with colours if color is true. What
-// stays as it is is counted and not listed.
+// stays as it is is counted and not listed. Nothing of the plan can drive a
+// terminal: control characters are shown by their numbers.
 func (p *Plan) WriteText(w io.Writer, color bool) error {
 	var b strings.Builder
 	for i := range p.Objects {
@@ -26,17 +29,17 @@ func (p *Plan) WriteText(w io.Writer, color bool) error {
 		if c := colors[o.Action]; color && c != "" {
 			begin, end = c, colorEnd
 		}
-		fmt.Fprintf(&b, "%s%s %s %s%s", begin, symbols[o.Action], o.Action, o.Ref(), end)
+		fmt.Fprintf(&b, "%s%s %s %s%s", begin, symbols[o.Action], o.Action, printable.Line(o.Ref().String()), end)
 		if o.Reason != "" {
-			fmt.Fprintf(&b, " (%s)", o.Reason)
+			fmt.Fprintf(&b, " (%s)", printable.Line(o.Reason))
 		}
 		b.WriteByte('\n')
 		for _, c := range o.Diff {
 			fmt.Fprintf(&b, "    %s\n", Change(c))
 		}
-		writeOwners(&b, "    ", o)
+		writeOwners(&b, "    ", o, printable.Line)
 		if o.Error != "" {
-			fmt.Fprintf(&b, "    error: %s\n", o.Error)
+			fmt.Fprintf(&b, "    error: %s\n", strings.ReplaceAll(printable.Text(o.Error), "\n", "\n      "))
 		}
 	}
 	fmt.Fprintf(&b, "%s\n", p.summary())
@@ -44,7 +47,8 @@ func (p *Plan) WriteText(w io.Writer, color bool) error {
 	return err
 }
 
-// WriteMarkdown writes the plan for a comment of a pull request.
+// WriteMarkdown writes the plan for a comment of a pull request. What comes from
+// the cluster stands in it as code, which mentions nobody and has no links.
 func (p *Plan) WriteMarkdown(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s**\n", p.summary())
@@ -53,9 +57,9 @@ func (p *Plan) WriteMarkdown(w io.Writer) error {
 		if o.Action == Unchanged && o.Error == "" {
 			continue
 		}
-		fmt.Fprintf(&b, "\n- %s `%s`", o.Action, o.Ref())
+		fmt.Fprintf(&b, "\n- %s %s", o.Action, code(o.Ref().String()))
 		if o.Reason != "" {
-			fmt.Fprintf(&b, " (%s)", o.Reason)
+			fmt.Fprintf(&b, " (%s)", code(o.Reason))
 		}
 		b.WriteByte('\n')
 		if len(o.Diff) > 0 {
@@ -65,29 +69,42 @@ func (p *Plan) WriteMarkdown(w io.Writer) error {
 			}
 			b.WriteString("  ```\n")
 		}
-		writeOwners(&b, "  - ", o)
+		writeOwners(&b, "  - ", o, code)
 		if o.Error != "" {
-			fmt.Fprintf(&b, "  - **error:** %s\n", strings.ReplaceAll(o.Error, "\n", " "))
+			fmt.Fprintf(&b, "  - **error:** %s\n", code(o.Error))
 		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
+// code returns text as Markdown's code, on one line.
+func code(s string) string {
+	s = printable.Line(strings.ReplaceAll(s, "\n", " "))
+	fence := "`"
+	for strings.Contains(s, fence) {
+		fence += "`"
+	}
+	if strings.HasPrefix(s, "`") || strings.HasSuffix(s, "`") {
+		s = " " + s + " " // which Markdown takes away again
+	}
+	return fence + s + fence
+}
+
 // writeOwners says what changes hands.
-func writeOwners(b *strings.Builder, indent string, o *PlanObject) {
+func writeOwners(b *strings.Builder, indent string, o *PlanObject, form func(string) string) {
 	if len(o.Taken) > 0 {
-		fmt.Fprintf(b, "%stakes from others: %s\n", indent, joinOwners(o.Taken))
+		fmt.Fprintf(b, "%stakes from others: %s\n", indent, form(joinOwners(o.Taken)))
 	}
 	if len(o.Yielded) > 0 {
-		fmt.Fprintf(b, "%sleaves to others: %s\n", indent, joinOwners(o.Yielded))
+		fmt.Fprintf(b, "%sleaves to others: %s\n", indent, form(joinOwners(o.Yielded)))
 	}
 }
 
 func writeDiffLines(b *strings.Builder, c PlanChange) {
 	line := func(sign string, v any) {
 		if v != nil {
-			fmt.Fprintf(b, "  %s %s: %s\n", sign, c.Path, strings.ReplaceAll(short(v), "\n", "⏎"))
+			fmt.Fprintf(b, "  %s %s: %s\n", sign, printable.Line(c.Path), short(v))
 		}
 	}
 	line("-", c.Old)
