@@ -84,7 +84,9 @@
 //
 // # Guarantees
 //
-// A second Apply of the same set writes nothing. Whatever interrupts an Apply, an
+// A second Apply of the same set writes nothing, except that without validation
+// an empty list that the API server does not store may be written again by another
+// process. Whatever interrupts an Apply, an
 // object that it wrote is in the inventory. Nothing is deleted that is not in the
 // inventory, belongs to others by its labels, was replaced, is marked, or is a
 // system namespace. The result tells of every object, also when the call fails.
@@ -92,6 +94,32 @@
 //
 // # What it does not do
 //
-// It does not render, and it does not undo: a set that failed halfway is brought
-// to its end by applying it again, or by applying the former one.
+// It does not read files and it does not render: lists among the objects are
+// taken apart, and that is all. It does not undo: a set that failed halfway is
+// brought to its end by applying it again, or by applying the former one.
+//
+// It works on one cluster. Objects for several clusters are applied by an
+// Applier each.
+//
+// It does not copy values from one live object into another as they are applied
+// (the apply-time mutation of cli-utils): what is written would not be what was
+// planned, and would have to be written again whenever the source changes,
+// which is a controller's work.
+//
+// There are no waves and no numbers that order objects: what an object refers
+// to comes before it, and config.kubernetes.io/depends-on says the rest, for
+// pruning too. ApplyOptions.PruneWhenReady prunes last of all.
+//
+// It does not follow ownerReferences, so those that go in a circle do no harm:
+// what is owned by a pruned object is the garbage collector's affair.
+//
+// Kinds of an aggregated API can't be applied in the set that has its
+// APIService for the first time: no definition says what they are before it is
+// available. The next Apply can.
+//
+// A warning that a field was lost to another manager is not an event of its own:
+// the policy Take takes it back, and Yield names it in the result.
+//
+// Ports without a protocol, quantities in other forms, empty lists and all else
+// that the API server completes or rewrites need no treatment: it is asked.
 package ssa

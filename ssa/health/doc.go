@@ -29,4 +29,9 @@
 //
 // It changes nothing in the cluster, and it does not judge whether a workload
 // does its work: a Deployment whose pods are available is Current.
+//
+// A custom resource that has no status is Current. Many kinds have none by
+// design, some declare one that nobody ever writes, and nothing in the object
+// tells these from one that its controller has yet to see. For kinds of that sort
+// give a Reader, or expressions (package celreader), that ask for a status.
 package health
