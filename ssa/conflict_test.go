@@ -278,6 +278,32 @@ func TestYieldsWithoutValidationToo(t *testing.T) {
 	}
 }
 
+// A port is told by number and protocol, also where the protocol is left out.
+func TestYieldsOneOfTwoProtocolsOfAPort(t *testing.T) {
+	t.Parallel()
+	for _, ports := range []string{"[{containerPort: 53, hostPort: HOST}, {containerPort: 53, protocol: UDP, hostPort: HOST}]", "[{containerPort: 53, protocol: UDP, hostPort: HOST}, {containerPort: 53, hostPort: HOST}]"} {
+		for _, theirs := range []string{"TCP", "UDP"} {
+			c := newCluster(t, ssa.Options{})
+			set := strings.Replace(web, "[{containerPort: 8080}]", ports, 1)
+			opts := ssa.ApplyOptions{Set: "s", Conflicts: ssa.Yield}
+			c.mustApply(opts, strings.ReplaceAll(set, "HOST", "5300"))
+			c.forcedBy("they", deployments, "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: NS}\nspec: {template: {spec: {containers: [{name: web, ports: [{containerPort: 53, protocol: "+theirs+", hostPort: 5353}]}]}}}\n")
+			res := c.mustApply(opts, strings.ReplaceAll(set, "HOST", "5301"))
+			live, _, _ := unstructured.NestedSlice(c.get(deployments, "web").Object, "spec", "template", "spec", "containers")
+			for _, p := range live[0].(map[string]any)["ports"].([]any) {
+				port := p.(map[string]any)
+				want := int64(5301)
+				if port["protocol"] == theirs {
+					want = 5353
+				}
+				if port["hostPort"] != want {
+					t.Errorf("%s, theirs is %s: %v, want host port %d; yielded %v", ports, theirs, port, want, res.Objects[0].Yielded)
+				}
+			}
+		}
+	}
+}
+
 func TestPlanTellsWhatChangesHands(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, ssa.Options{})

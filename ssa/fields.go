@@ -71,13 +71,22 @@ func (s step) find(list []any) int {
 		}
 		return slices.IndexFunc(list, func(item any) bool {
 			m, _ := item.(map[string]any)
-			return reflect.DeepEqual(m[key], want[key])
+			return reflect.DeepEqual(m[key], want[key]) && (key == "name" || protocol(m) == protocol(want))
 		})
 	}
 	if s.index < len(list) {
 		return s.index
 	}
 	return -1
+}
+
+// protocol returns the protocol of a port, by default the one that the API server
+// gives it. Ports of both may have one number.
+func protocol(port map[string]any) any {
+	if p, ok := port["protocol"]; ok {
+		return p
+	}
+	return "TCP"
 }
 
 // lookUp returns the value of a field.
@@ -202,10 +211,13 @@ func itemMatches(name string, item any) bool {
 	matched := 0
 	for k, want := range keys {
 		got, there := m[k]
+		if k == "protocol" {
+			got, there = protocol(m), true
+		}
 		if there && fmt.Sprint(got) != fmt.Sprint(want) {
 			return false
 		}
-		if there {
+		if there && k != "protocol" {
 			matched++
 		}
 	}
