@@ -138,15 +138,34 @@ func describe(err error, causes []metav1.StatusCause) string {
 		switch {
 		case c.Message == "":
 		case namesField(c):
-			parts = append(parts, c.Field+": "+c.Message)
+			parts = append(parts, c.Field+": "+concise(c.Message))
 		default:
-			parts = append(parts, c.Message)
+			parts = append(parts, concise(c.Message))
 		}
 	}
 	if len(parts) == 0 {
 		return err.Error()
 	}
 	return strings.Join(parts, "; ")
+}
+
+// concise returns a message without the value that it is about, if that is a
+// whole template of pods, say, and not without its end.
+func concise(message string) string {
+	const longValue, longMessage = 120, 500
+	if value, ok := strings.CutPrefix(message, "Invalid value: "); ok && len(value) > longValue {
+		at := -1
+		for _, end := range []string{"}: ", "]: ", "\": "} {
+			at = max(at, strings.LastIndex(value, end))
+		}
+		if at >= 0 {
+			message = value[at+3:]
+		}
+	}
+	if r := []rune(message); len(r) > longMessage {
+		return string(r[:longMessage]) + "…"
+	}
+	return message
 }
 
 // immutableTexts are what the API server and its admission say of a field that

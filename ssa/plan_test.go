@@ -64,6 +64,68 @@ Plan: 1 to create, 1 to update, 1 to prune, 1 unchanged
 	}
 }
 
+// Only what the set says is compared: neither quantities in another form nor
+// what the API server has filled in are changes.
+func TestPlanShowsEachAction(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, ssa.Options{})
+	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, Prune: true, RecreateImmutable: true}
+	limits := strings.Replace(web, `image: "web:1"`, `image: "web:1", resources: {limits: {cpu: "0.5", memory: 1024Mi}}`, 1)
+	c.mustApply(opts, limits, configA, job, bare("gone"), bare("left"))
+	c.patchConfigMap("left", `{"metadata":{"annotations":{"gitopskit.github.io/reconcile":"disabled"}}}`)
+	c.forcedBy("scaler", deployments, "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: NS}\nspec: {replicas: 7}")
+	plan, err := c.applier.Plan(t.Context(), c.objects(
+		strings.NewReplacer("web:1", "web:2", `"0.5"`, "500m", "1024Mi", "1Gi").Replace(limits), configA,
+		strings.Replace(job, "c:1", "c:2", 1), bare("left"), configB,
+	), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.ReplaceAll(`~ update Deployment/NS/web
+    spec.replicas: 7 → 2
+    spec.template.spec.containers[name=web].image: web:1 → web:2
+    takes from others: spec.replicas (scaler)
+± recreate Job/NS/j (spec.template: field is immutable)
+. skip ConfigMap/NS/left (the live object is marked to be left alone)
++ create ConfigMap/NS/b
+- prune ConfigMap/NS/gone
+Plan: 1 to create, 1 to update, 1 to recreate, 1 to prune, 1 unchanged, 1 left alone
+`, "NS", c.ns)
+	markdown := strings.ReplaceAll(`**Plan: 1 to create, 1 to update, 1 to recreate, 1 to prune, 1 unchanged, 1 left alone**
+
+- update ¸Deployment/NS/web¸
+
+  ¸¸¸diff
+  - spec.replicas: 7
+  + spec.replicas: 2
+  - spec.template.spec.containers[name=web].image: web:1
+  + spec.template.spec.containers[name=web].image: web:2
+  ¸¸¸
+  - takes from others: spec.replicas (scaler)
+
+- recreate ¸Job/NS/j¸ (spec.template: field is immutable)
+
+- skip ¸ConfigMap/NS/left¸ (the live object is marked to be left alone)
+
+- create ¸ConfigMap/NS/b¸
+
+- prune ¸ConfigMap/NS/gone¸
+`, "NS", c.ns)
+	var text, marked, colored strings.Builder
+	if err := errors.Join(plan.WriteText(&text, false), plan.WriteMarkdown(&marked), plan.WriteText(&colored, true)); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, text.String()); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(strings.ReplaceAll(markdown, "¸", "`"), marked.String()); d != "" {
+		t.Error(d)
+	}
+	if strings.Contains(text.String(), "\x1b") || !strings.Contains(colored.String(), "\x1b[31m- prune ConfigMap/"+c.ns+"/gone\x1b[0m\n") {
+		t.Errorf("%q", colored.String())
+	}
+}
+
 func TestApplyRefusesAPlanThatIsOutdated(t *testing.T) {
 	t.Parallel()
 	changed := strings.Replace(configB, "key: b", "key: c", 1)
