@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
 
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -30,6 +32,19 @@ func (o *options) cluster() (*rest.Config, string, error) {
 		namespace, _, err = loader.Namespace()
 	}
 	return cfg, namespace, err
+}
+
+// reach asks the cluster for its version, so that one that can't be reached is
+// told once and not for every object.
+func reach(ctx context.Context, cfg *rest.Config) error {
+	client, err := discovery.NewDiscoveryClientForConfig(cfg)
+	if err == nil {
+		_, err = client.ServerVersionWithContext(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("the cluster at %s can't be reached: %w", cfg.Host, err)
+	}
+	return nil
 }
 
 // applyOptions returns what the flags mean to package ssa.

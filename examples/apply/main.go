@@ -84,7 +84,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 		return exitChanges
 	}
 	if ctx.Err() != nil {
-		tell(errs, "interrupted; what was done is in the report, and doing it again goes on from there")
+		tell(errs, "interrupted; doing it again goes on from where this has stopped")
 		return exitInterrupted
 	}
 	tell(errs, err.Error())

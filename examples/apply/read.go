@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,11 @@ func read(ctx context.Context, files []string, in io.Reader) (*set, error) {
 
 func (s *set) read(ctx context.Context, file string, in io.Reader) error {
 	if file == "-" {
-		return s.decode("standard input", in)
+		content, err := slurp(ctx, in)
+		if err != nil {
+			return fmt.Errorf("standard input: %w", err)
+		}
+		return s.decode("standard input", content)
 	}
 	info, err := os.Stat(file)
 	switch {
@@ -130,17 +135,42 @@ func (s *set) kustomization(ctx context.Context, folder string) (bool, error) {
 func (s *set) decode(name string, in io.Reader) error {
 	decoder := yaml.NewYAMLOrJSONDecoder(in, 4096)
 	for n := 1; ; n++ {
-		u := &unstructured.Unstructured{}
-		err := decoder.Decode(&u.Object)
+		var document any
+		err := decoder.Decode(&document)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		origin := fmt.Sprintf("%s, document %d", name, n)
-		if err == nil && len(u.Object) > 0 {
-			err = s.add(origin, u)
+		object, ok := document.(map[string]any)
+		switch {
+		case err != nil:
+		case ok && len(object) > 0:
+			err = s.add(origin, &unstructured.Unstructured{Object: object})
+		case !ok && document != nil:
+			err = fmt.Errorf("a manifest is a mapping with apiVersion and kind, and this is %.40q", fmt.Sprint(document))
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", origin, err)
 		}
+	}
+}
+
+// slurp reads everything, and gives up when ctx ends: a person at a terminal may
+// never end what is read.
+func slurp(ctx context.Context, in io.Reader) (io.Reader, error) {
+	type content struct {
+		data []byte
+		err  error
+	}
+	done := make(chan content, 1)
+	go func() {
+		data, err := io.ReadAll(in)
+		done <- content{data, err}
+	}()
+	select {
+	case c := <-done:
+		return bytes.NewReader(c.data), c.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
 }

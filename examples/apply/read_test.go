@@ -61,6 +61,7 @@ func TestManifestsThatCantBeReadAreNamed(t *testing.T) {
 	dir := write(t, map[string]string{
 		"bad.yaml":                config("a") + "---\na: [\n",
 		"over/kustomization.yaml": "resources: [missing.yaml]\n",
+		"text.yaml":               "hello\n",
 		"list.yaml":               "apiVersion: v1\nkind: List\nitems: [1]\n",
 	})
 	for file, want := range map[string]string{
@@ -69,6 +70,7 @@ func TestManifestsThatCantBeReadAreNamed(t *testing.T) {
 		"over/kustomization.yaml": "give its folder, -f " + filepath.Join(dir, "over"),
 		"list.yaml":               "list.yaml, document 1",
 		"none":                    "no such file",
+		"text.yaml":               "text.yaml, document 1: a manifest is a mapping with apiVersion and kind, and this is \"hello\"",
 	} {
 		_, err := read(t.Context(), []string{filepath.Join(dir, file)}, nil)
 		if err == nil || !strings.Contains(err.Error(), want) {

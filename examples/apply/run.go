@@ -39,6 +39,9 @@ func (o *options) run(ctx context.Context, in io.Reader, out, errs io.Writer) er
 	if len(set.objects) == 0 && o.inventory == "" {
 		return fmt.Errorf("there are no manifests in %s", strings.Join(o.files, ", "))
 	}
+	if err := reach(ctx, cfg); err != nil {
+		return err
+	}
 	opts.Origin = set.origin
 	applier, err := ssa.New(cfg, ssa.Options{FieldManager: o.manager, TakeOver: o.takeOver})
 	if err != nil {

@@ -78,7 +78,7 @@ func TestCtrlC(t *testing.T) {
 		t.Errorf("exit code %d, %v", code, err)
 	}
 	end := d.String()[strings.LastIndex(d.String(), "\x1b[?25h")+len("\x1b[?25h"):]
-	if strings.Contains(end, "\x1b") || !strings.Contains(end, "interrupted; what was done is in the report") {
+	if strings.Contains(end, "\x1b") || !strings.Contains(end, "interrupted; doing it again") {
 		t.Errorf("the cursor or its colours are not as they were, or nothing is said: %q", end)
 	}
 	if !strings.Contains(d.String(), "0 of 1 ready") {
