@@ -1,10 +1,13 @@
 package health_test
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
 
@@ -140,14 +143,43 @@ func TestEvaluate(t *testing.T) {
 		{"Machine that runs", "apiVersion: cluster.x-k8s.io/v1beta1\nkind: Machine\nstatus: {phase: Running}", health.Current, ""},
 		{"Machine that is being made", "apiVersion: infrastructure.cluster.x-k8s.io/v1beta1\nkind: DockerMachine\nstatus: {phase: Provisioning}", health.InProgress, "Provisioning"},
 		{"template of Cluster API", "apiVersion: infrastructure.cluster.x-k8s.io/v1beta1\nkind: DockerMachineTemplate", health.Current, ""},
+		{"custom resource without a status", "apiVersion: example.com/v1\nkind: Gadget\nmetadata: {generation: 1}", health.Current, ""},
+		{"request that was granted", "apiVersion: cert-manager.io/v1\nkind: CertificateRequest\nstatus: {conditions: [{type: Approved, status: 'True'}, {type: Ready, status: 'True', reason: Issued}]}", health.Current, ""},
+		{"challenge that was met", "apiVersion: acme.cert-manager.io/v1\nkind: Challenge\nstatus: {state: valid}", health.Current, ""},
+		{"order that goes on", "apiVersion: acme.cert-manager.io/v1\nkind: Order\nstatus: {state: pending}", health.InProgress, "pending"},
+		{"order that was turned down", "apiVersion: acme.cert-manager.io/v1\nkind: Order\nstatus: {state: errored, reason: rate limit}", health.Failed, "rate limit"},
+		{"issuer without an account", "apiVersion: cert-manager.io/v1\nkind: ClusterIssuer\nstatus: {conditions: [{type: Ready, status: 'False', reason: ErrRegisterACMEAccount}]}", health.InProgress, "ErrRegisterACMEAccount"},
+		{"issuer that is ready", "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {generation: 1}\nstatus: {conditions: [{type: Ready, status: 'True', observedGeneration: 1}]}", health.Current, ""},
+		{"namespace that nobody has seen", "apiVersion: v1\nkind: Namespace", health.InProgress, ""},
+		{"accepted by its parent", "apiVersion: gateway.networking.k8s.io/v1\nkind: GRPCRoute\nspec: {parentRefs: [{name: g}]}\nstatus: {parents: [{parentRef: {name: g}, conditions: [{type: Accepted, status: 'True'}, {type: ResolvedRefs, status: 'True'}]}]}", health.Current, ""},
+		{"not seen by its parent", "apiVersion: gateway.networking.k8s.io/v1\nkind: GRPCRoute\nspec: {parentRefs: [{name: g}]}", health.InProgress, "has not seen"},
+		{"accepted by its parent", "apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: TLSRoute\nspec: {parentRefs: [{name: g}]}\nstatus: {parents: [{parentRef: {name: g}, conditions: [{type: Accepted, status: 'True'}, {type: ResolvedRefs, status: 'True'}]}]}", health.Current, ""},
+		{"not seen by its parent", "apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: TLSRoute\nspec: {parentRefs: [{name: g}]}", health.InProgress, "has not seen"},
+		{"accepted by its parent", "apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: TCPRoute\nspec: {parentRefs: [{name: g}]}\nstatus: {parents: [{parentRef: {name: g}, conditions: [{type: Accepted, status: 'True'}, {type: ResolvedRefs, status: 'True'}]}]}", health.Current, ""},
+		{"not seen by its parent", "apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: TCPRoute\nspec: {parentRefs: [{name: g}]}", health.InProgress, "has not seen"},
+		{"accepted by its parent", "apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: UDPRoute\nspec: {parentRefs: [{name: g}]}\nstatus: {parents: [{parentRef: {name: g}, conditions: [{type: Accepted, status: 'True'}, {type: ResolvedRefs, status: 'True'}]}]}", health.Current, ""},
+		{"not seen by its parent", "apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: UDPRoute\nspec: {parentRefs: [{name: g}]}", health.InProgress, "has not seen"},
 		{"kind without a status", "apiVersion: v1\nkind: ConfigMap", health.Current, ""},
 	}
+	tested := map[schema.GroupKind]map[health.Status]bool{}
 	for _, c := range cases {
-		t.Run(c.reason, func(t *testing.T) {
-			got := health.Evaluate(object(t, c.manifest))
+		obj := object(t, c.manifest)
+		gk := obj.GroupVersionKind().GroupKind()
+		if tested[gk] == nil {
+			tested[gk] = map[health.Status]bool{}
+		}
+		tested[gk][c.want] = true
+		t.Run(obj.GetKind()+"/"+c.reason, func(t *testing.T) {
+			got := health.Evaluate(obj)
 			if got.Status != c.want || !strings.Contains(got.Message, c.says) {
 				t.Errorf("got %s: %q, want %s and %q", got.Status, got.Message, c.want, c.says)
 			}
 		})
+	}
+	readyAtOnce := map[string]bool{"CronJob": true, "Ingress": true}
+	for _, gk := range health.KindsWithReaders() {
+		if seen := tested[gk]; !seen[health.Current] || len(seen) < 2 && !readyAtOnce[gk.Kind] {
+			t.Errorf("%s has a reader of its own, and is tested as %v only", gk, slices.Collect(maps.Keys(seen)))
+		}
 	}
 }

@@ -110,17 +110,52 @@ func TestAReaderIsShownKindsWithoutAStatus(t *testing.T) {
 
 func TestWaitTellsWhatIsMissingDownToTheContainer(t *testing.T) {
 	f := newFixture(t)
-	broken := strings.Replace(deployment, "labels: {app: web}}\n    spec", "labels: {app: web}, annotations: {gitopskit.github.io/pod: crash-loop}}\n    spec", 1)
-	e := f.create(t, broken)
-	_, err := f.waiter.Wait(t.Context(), []inventory.Entry{e, f.entry("absent")}, health.WaitOptions{Timeout: 3 * time.Second})
+	broken := func(name, annotation, spec string) inventory.Entry {
+		m := strings.NewReplacer("name: web}\nspec", "name: "+name+"}\nspec", "app: web", "app: "+name,
+			"labels: {app: web}}\n    spec", "labels: {app: "+name+"}, annotations: {"+annotation+"}}\n    spec").Replace(deployment)
+		return f.create(t, m+spec)
+	}
+	entries := []inventory.Entry{
+		broken("crashes", "gitopskit.github.io/pod: crash-loop", ""),
+		broken("pulls", "gitopskit.github.io/pod: image-pull", ""),
+		broken("lost", "no: thing", "      nodeSelector: {no: node}\n"),
+		f.entry("absent"),
+	}
+	// Until the pods are in trouble.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	complaints := map[string]bool{}
+	_, _ = f.waiter.Wait(ctx, entries, health.WaitOptions{Explain: true, OnChange: func(o health.Observation) {
+		if strings.Contains(o.Message, "BackOff") || strings.Contains(o.Message, "Unschedulable") {
+			complaints[o.Ref.Name] = true
+		}
+		if len(complaints) == 3 {
+			cancel()
+		}
+	}})
+	_, err := f.waiter.Wait(t.Context(), entries, health.WaitOptions{Timeout: time.Second})
 	var missing *health.WaitError
-	if !errors.As(err, &missing) || !errors.Is(err, health.ErrTimeout) || len(missing.Missing) != 2 {
+	if !errors.As(err, &missing) || !errors.Is(err, health.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) || len(missing.Missing) != 4 {
 		t.Fatalf("err = %v", err)
 	}
-	for _, want := range []string{"2 of 2", "0 of 1 pods are available", "container web", "absent: NotFound"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("the error does not say %q:\n%v", want, err)
+	says := map[string]string{}
+	for _, o := range missing.Missing {
+		says[o.Ref.Name] = o.String()
+	}
+	for name, wants := range map[string][]string{
+		"crashes": {"0 of 1 pods are available", "pod crashes-", "container web: CrashLoopBackOff"},
+		"pulls":   {"pod pulls-", "container web: ImagePullBackOff"},
+		"lost":    {"pod lost-", "Unschedulable", "nodes are available"},
+		"absent":  {"absent: NotFound"},
+	} {
+		for _, want := range append(wants, "") {
+			if !strings.Contains(says[name], want) || !strings.Contains(err.Error(), says[name]) {
+				t.Errorf("the error does not say %q of %s:\n%v", want, name, err)
+			}
 		}
+	}
+	if !strings.Contains(err.Error(), "4 of 4") {
+		t.Errorf("err = %v", err)
 	}
 }
 
