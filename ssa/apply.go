@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -41,11 +42,12 @@ type run struct {
 	leaving []inventory.Entry    // what is to be pruned
 	refused error                // options that make no sense
 
-	mu      sync.Mutex // guards result and the fields of objects once several goroutines work
-	result  *Result
-	told    []bool // by index: OnEvent was called
-	awaited map[schema.GroupVersionKind]*awaitedKind
-	held    map[string]func() *TerminatingError // by namespace
+	mu       sync.Mutex // guards result and the fields of objects once several goroutines work
+	result   *Result
+	told     []bool // by index: OnEvent was called
+	awaited  map[schema.GroupVersionKind]*awaitedKind
+	held     map[string]func() *TerminatingError // by namespace
+	lookedAt atomic.Int64                        // objects of which was read what holds them
 }
 
 // labeller is a Store that finds what it has by labels, as inventory.ApplySet

@@ -31,11 +31,14 @@ func (r *run) undefine() {
 		}
 	}
 	for _, o := range r.objects {
-		if gk := o.ref.GroupKind(); comes[gk] && !o.undefined() && (o.action == Create || o.action == Update) && !r.failed(o) {
-			r.a.kinds.forget(gk)
-			o.unknown = fmt.Errorf("%w: its definition is still to come", ErrUnknownKind)
-			o.live, o.action, o.sure = nil, Create, true
+		gk := o.ref.GroupKind()
+		if !comes[gk] || o.undefined() || o.marks&markIgnore != 0 || r.failed(o) {
+			continue
 		}
+		r.a.kinds.forget(gk)
+		o.unknown = fmt.Errorf("%w: its definition is still to come", ErrUnknownKind)
+		o.live, o.action, o.sure = nil, Create, true
+		r.result.Objects[o.index] = ObjectResult{Ref: o.ref, Version: o.version, Action: None}
 	}
 }
 

@@ -3,6 +3,7 @@ package ssa_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,11 +102,16 @@ func TestDefinitionDeletedUnderAWatch(t *testing.T) {
 	c.mustApply(opts, set...)
 	defer c.cleanUp(opts)
 
+	c.take()
+	watches := c.begun()
 	c.deleteDefinition()
 	awaitDrift(t, drifts, "CustomResourceDefinition", "widgets."+c.ns+".example.com")
 	eventually(t, "the definition is gone", c.definitionGone)
 	c.edit(configMaps, "a", `{"data":{"key":"edited"}}`)
 	awaitDrift(t, drifts, "ConfigMap", "a")
+	if asked, begun := c.take(), c.begun()-watches; len(asked) > 10 || begun > 20 {
+		t.Errorf("the watch goes round in circles: %d watches, %q", begun, asked)
+	}
 
 	res := c.mustApply(opts, set...)
 	if res.Count(ssa.Create) != 3 || res.Count(ssa.Update) != 1 {
@@ -204,5 +210,27 @@ func TestObjectsOfAKindThatIsNoLongerDefined(t *testing.T) {
 	})
 	if c.get(c.widgets(), "a") == nil {
 		t.Error("the object did not come back")
+	}
+}
+
+func TestDefinitionThatIsBeingDeletedTakesWhatWasCreatedOnlyWithIt(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, ssa.Options{})
+	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, Prune: true}
+	once := strings.Replace(widgetA, "namespace: NS", "namespace: NS, annotations: {gitopskit.github.io/ssa: IfNotPresent}", 1)
+	set := []string{widgetDefinition, once, widgetB}
+	c.mustApply(opts, set...)
+	defer c.cleanUp(opts)
+	if res := c.mustApply(opts, set...); res.Count(ssa.Skip) != 1 || res.Count(ssa.Unchanged) != 2 {
+		t.Fatalf("%v", res.Objects)
+	}
+	c.deleteDefinition()
+	if res := c.mustApply(opts, set...); res.Count(ssa.Create) != 3 {
+		t.Errorf("%v", res.Objects)
+	}
+	for _, name := range []string{"a", "b"} {
+		if u := c.get(c.widgets(), name); u == nil || u.GetDeletionTimestamp() != nil {
+			t.Errorf("%s did not come back", name)
+		}
 	}
 }

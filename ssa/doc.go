@@ -47,7 +47,8 @@
 // an object is in sync as long as its UID, its generation and our entry are the
 // ones that were there when a dry run, or an apply, last found it so. Times have
 // whole seconds: within two seconds of our own write the resource version must
-// be the same too, unless all that changed since is known to be status.
+// be the same too, unless all that changed since is known to be status. It is the
+// API server's clock that counts, and never our own.
 //
 // # Marks
 //

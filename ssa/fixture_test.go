@@ -159,17 +159,20 @@ func eventually(t *testing.T, what string, f func() bool) {
 
 // requests counts what goes over the wire.
 type requests struct {
-	mu   sync.Mutex
-	seen []string
+	mu      sync.Mutex
+	seen    []string
+	watches int
 }
 
 func (r *requests) wrap(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(req *http.Request) (*http.Response, error) {
+		r.mu.Lock()
 		if req.URL.Query().Get("watch") == "" {
-			r.mu.Lock()
 			r.seen = append(r.seen, req.Method+" "+req.URL.RequestURI())
-			r.mu.Unlock()
+		} else {
+			r.watches++
 		}
+		r.mu.Unlock()
 		return next.RoundTrip(req)
 	})
 }
@@ -181,6 +184,13 @@ func (r *requests) take() []string {
 	out := r.seen
 	r.seen = nil
 	return out
+}
+
+// begun returns how many watches were begun.
+func (r *requests) begun() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.watches
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

@@ -76,8 +76,14 @@ func (a *Applier) terminating(ctx context.Context, t target) *TerminatingError {
 	return e
 }
 
+// mostLookedAt bounds of how many objects it is read what holds them.
+const mostLookedAt = 20
+
 // errDeleting says why an object of the set can't be applied.
 func (r *run) errDeleting(ctx context.Context, o *object) error {
+	if holdingConditions[o.ref.GroupKind()] == nil && r.lookedAt.Add(1) > mostLookedAt {
+		return fmt.Errorf("%w; it can be applied again when it is gone", &TerminatingError{Ref: o.ref})
+	}
 	return fmt.Errorf("%w; it can be applied again when it is gone", r.a.terminating(ctx, o.target))
 }
 

@@ -87,7 +87,8 @@ const defaultTimeout = 5 * time.Minute
 // A Canary of Flagger is Current, or Failed, only when Flagger has seen its target
 // as it is now: until its next look, the Canary says what became of the revision
 // before. Its Deployment or DaemonSet, the primary one and the ConfigMaps and
-// Secrets that it tracks are read for that.
+// Secrets that it tracks are read for that; where the account may not, the Canary is
+// taken at its word.
 //
 // Kinds without a status by design are not read unless WaitOptions.ReadAll or
 // WaitOptions.Read says so: they are Current.
