@@ -101,11 +101,11 @@ Plan: 1 to create, 1 to update, 1 to recreate, 1 to prune, 1 unchanged, 1 left a
   - spec.template.spec.containers[name=web].image: web:1
   + spec.template.spec.containers[name=web].image: web:2
   ¸¸¸
-  - takes from others: spec.replicas (scaler)
+  - takes from others: ¸spec.replicas (scaler)¸
 
-- recreate ¸Job/NS/j¸ (spec.template: field is immutable)
+- recreate ¸Job/NS/j¸ (¸spec.template: field is immutable¸)
 
-- skip ¸ConfigMap/NS/left¸ (the live object is marked to be left alone)
+- skip ¸ConfigMap/NS/left¸ (¸the live object is marked to be left alone¸)
 
 - create ¸ConfigMap/NS/b¸
 
