@@ -19,6 +19,10 @@
 //	})
 //	fmt.Println(result.Summary()) // also when err is not nil
 //
+// Package progress, below this one, shows people at a terminal how it goes, and
+// examples/apply is a program around all of it. Plan tells beforehand what Apply
+// would do.
+//
 // # How it goes about it
 //
 //  1. Plan: each object's live metadata is read, by one list a kind, or is known

@@ -2,11 +2,24 @@
 // inventory: for each Site it keeps a Deployment, a Service and a ConfigMap.
 //
 // What a Site no longer wants is deleted, what somebody changes by hand is put
-// right at once, and nothing is written where nothing has changed. The code that
-// is about Sites is in site.go; the rest would be the same for any kind.
+// right at once, and nothing is written where nothing has changed.
 //
 //	operator --install    # the CustomResourceDefinition
 //	operator
+//
+// site.go says what a Site wants: make it yours, and the rest can stay as it is.
+// reconcile.go brings that about: one Apply creates, updates and prunes, one Wait
+// tells what is not healthy and why. main.go joins both with controller-runtime.
+//
+// Children are owned by an inventory in the Site's status and not by
+// ownerReferences: they may be of any kind, in other namespaces or in none, and
+// what left the set is known without a list of every kind that it may be. A
+// finalizer takes them away with the Site.
+//
+// The account that it runs as needs get, list, watch, create, patch and delete of
+// Deployments, Services and ConfigMaps; get, list, watch and patch of Sites; and
+// patch of sites/status. It keeps nothing that is lost when it ends, so it may be
+// killed at any time; to run it twice, set manager.Options.LeaderElection.
 package main
 
 import (

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/gitopskit/gitopskit/inventory"
 	"github.com/gitopskit/gitopskit/ssa"
@@ -24,9 +26,10 @@ import (
 
 const finalizer = "sites.example.com/children"
 
-// patience is how long one reconciliation waits for the health of the children
-// before it gives its place to another, and comes again.
-const patience = 10 * time.Second
+// A reconciliation waits for the health of the children for so long before it
+// gives its place to another Site, and comes again after as long a time. Sites
+// that never become healthy so don't keep the others from being looked after.
+const patience = 3 * time.Second
 
 // reconciler makes what Sites want. What it has made is in the status of each
 // Site, so that it is taken away when the Site no longer wants it or is gone.
@@ -47,50 +50,54 @@ func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	opts := ssa.ApplyOptions{
-		Set:              req.String(),
-		Inventory:        owned,
+		Set:              req.String(), // by which drift is reported, and what is in sync is known
+		Inventory:        owned,        // what has been made, written down before it is made
 		OwnerLabels:      map[string]string{"example.com/site": site.GetName()},
 		DefaultNamespace: site.GetNamespace(),
-		Adopt:            ssa.AdoptUnowned,
-		Prune:            true,
+		Adopt:            ssa.AdoptUnowned, // what another Site has made is not taken from it
+		Prune:            true,             // what the Site no longer wants goes
 	}
 	if site.GetDeletionTimestamp() != nil {
 		return ctrl.Result{}, r.remove(ctx, site, opts)
 	}
 	before := site.DeepCopy()
-	if controllerutil.AddFinalizer(site, finalizer) {
-		if err := r.Patch(ctx, site, client.MergeFrom(before)); err != nil {
+	if controllerutil.AddFinalizer(site, finalizer) { // first of all: from here on there may be children
+		if err := r.Patch(ctx, site, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 			return ctrl.Result{}, err
 		}
 	}
-	ready, err := r.apply(ctx, site, opts)
+	missing, err := r.apply(ctx, site, opts)
 	if ctx.Err() != nil {
-		return ctrl.Result{}, ctx.Err()
+		return ctrl.Result{}, ctx.Err() // the operator ends: that is not the Site's fault
 	}
-	if statusErr := r.tell(ctx, site, ready, err); statusErr != nil {
+	if statusErr := r.tell(ctx, site, missing, err); statusErr != nil {
 		return ctrl.Result{}, statusErr
 	}
-	if err == nil && !ready {
-		return ctrl.Result{RequeueAfter: time.Second}, nil
+	if err == nil && len(missing) > 0 {
+		return ctrl.Result{RequeueAfter: patience}, nil
 	}
 	return ctrl.Result{}, err
 }
 
-// apply makes the children and reports whether they are healthy.
-func (r *reconciler) apply(ctx context.Context, site *unstructured.Unstructured, opts ssa.ApplyOptions) (ready bool, err error) {
+// apply makes the children, and returns those that are not healthy.
+func (r *reconciler) apply(ctx context.Context, site *unstructured.Unstructured, opts ssa.ApplyOptions) (missing []health.Observation, err error) {
 	objects, err := children(site)
 	if err != nil {
-		return false, err
+		return nil, reconcile.TerminalError(err) // only another spec will help: it is not tried again
 	}
 	result, err := r.applier.Apply(ctx, objects, opts)
-	if result.Changed() {
+	if result.Changed() { // the result is there also where it failed halfway
 		ctrl.LoggerFrom(ctx).Info("applied", "changes", result.Summary())
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	_, err = r.applier.Wait(ctx, result.Inventory.Entries(), health.WaitOptions{Timeout: patience})
-	return err == nil, nil
+	var unready *health.WaitError
+	if errors.As(err, &unready) {
+		return unready.Missing, nil
+	}
+	return nil, err
 }
 
 // remove takes everything away that was made for a Site.
@@ -104,18 +111,25 @@ func (r *reconciler) remove(ctx context.Context, site *unstructured.Unstructured
 	r.applier.Forget(opts.Set)
 	before := site.DeepCopy()
 	controllerutil.RemoveFinalizer(site, finalizer)
-	return client.IgnoreNotFound(r.Patch(ctx, site, client.MergeFrom(before)))
+	return client.IgnoreNotFound(r.Patch(ctx, site, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})))
 }
 
-// tell writes the Ready condition, if it is another one.
-func (r *reconciler) tell(ctx context.Context, site *unstructured.Unstructured, ready bool, failure error) error {
+// ready returns the Ready condition, which says what is missing and why.
+func ready(site *unstructured.Unstructured, missing []health.Observation, failure error) metav1.Condition {
 	c := metav1.Condition{Type: "Ready", Status: "True", Reason: "Applied", Message: "everything is there and healthy", ObservedGeneration: site.GetGeneration()}
 	switch {
 	case failure != nil:
-		c.Status, c.Reason, c.Message = "False", "Failed", failure.Error()
-	case !ready:
-		c.Status, c.Reason, c.Message = "Unknown", "Progressing", "waiting for the children to become healthy"
+		c.Status, c.Reason, c.Message = "False", "Failed", strings.TrimPrefix(failure.Error(), "terminal error: ")
+	case len(missing) > 0 && missing[0].Status == health.Failed: // failed ones come first
+		c.Status, c.Reason, c.Message = "False", "Unhealthy", missing[0].String()
+	case len(missing) > 0:
+		c.Status, c.Reason, c.Message = "Unknown", "Progressing", missing[0].String()
 	}
+	return c
+}
+
+// tell writes the Ready condition, if it is another one.
+func (r *reconciler) tell(ctx context.Context, site *unstructured.Unstructured, missing []health.Observation, failure error) error {
 	var status struct {
 		Conditions []metav1.Condition `json:"conditions"`
 	}
@@ -123,7 +137,7 @@ func (r *reconciler) tell(ctx context.Context, site *unstructured.Unstructured, 
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(old, &status); err != nil {
 		return err
 	}
-	if !meta.SetStatusCondition(&status.Conditions, c) {
+	if !meta.SetStatusCondition(&status.Conditions, ready(site, missing, failure)) {
 		return nil
 	}
 	patch, err := json.Marshal(map[string]any{"status": map[string]any{"observedGeneration": site.GetGeneration(), "conditions": status.Conditions}})
