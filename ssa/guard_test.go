@@ -86,6 +86,25 @@ func TestPruneOfWhatIsGoneAlreadyEndsWell(t *testing.T) {
 	}
 }
 
+func TestPruneOfObjectsThatOwnEachOther(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, ssa.Options{})
+	opts := ssa.ApplyOptions{Set: "s", Inventory: &inventory.Memory{}, Prune: true}
+	c.mustApply(opts, configA, configB)
+	owned := func(manifest, by string) string {
+		owner := fmt.Sprintf("namespace: NS, ownerReferences: [{apiVersion: v1, kind: ConfigMap, name: %s, uid: %s}]", by, c.get(configMaps, by).GetUID())
+		return strings.Replace(manifest, "namespace: NS", owner, 1)
+	}
+	circle := []string{owned(configA, "b"), owned(configB, "a")}
+	c.mustApply(opts, circle...)
+	if res := c.mustApply(ssa.ApplyOptions{}, circle...); res.Changed() {
+		t.Errorf("a second time: %v", res.Objects)
+	}
+	if res := c.mustApply(opts); res.Count(ssa.Prune) != 2 || res.Inventory.Len() > 0 || c.get(configMaps, "a") != nil || c.get(configMaps, "b") != nil {
+		t.Errorf("%v", res.Objects)
+	}
+}
+
 func TestPruneNeverDeletesSystemNamespaces(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, ssa.Options{})

@@ -56,7 +56,8 @@ type world struct {
 }
 
 const (
-	worldObjects = 12
+	worldKinds   = 6
+	worldObjects = 2 * worldKinds
 	worldManager = "gitopskit"
 )
 
@@ -68,7 +69,7 @@ func (w *world) template(i, v int) *unstructured.Unstructured {
 		meta["annotations"] = map[string]any{"odd": value}
 	}
 	o := map[string]any{"apiVersion": "v1", "metadata": meta}
-	switch i % 4 {
+	switch i % worldKinds {
 	case 0:
 		o["kind"], o["data"] = "ConfigMap", map[string]any{"key": value, "only" + value: "x"}
 	case 1:
@@ -85,12 +86,20 @@ func (w *world) template(i, v int) *unstructured.Unstructured {
 		}
 	case 3:
 		o["kind"], o["stringData"] = "Secret", map[string]any{"key": value}
+	case 4:
+		o["kind"], o["apiVersion"] = "NetworkPolicy", "networking.k8s.io/v1"
+		o["spec"] = map[string]any{"podSelector": map[string]any{"matchLabels": map[string]any{"app": value}}, "policyTypes": []any{"Ingress"}, "ingress": []any{}, "egress": nil}
+	case 5:
+		cpu := map[string]any{"type": "Resource", "resource": map[string]any{"name": "cpu", "target": map[string]any{"type": "AverageValue", "averageValue": "0." + value[1:] + "5"}}}
+		o["kind"], o["apiVersion"] = "HorizontalPodAutoscaler", "autoscaling/v2"
+		o["spec"] = map[string]any{"maxReplicas": int64(v + 1), "metrics": []any{cpu}, "scaleTargetRef": map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": "none"}}
 	}
 	return &unstructured.Unstructured{Object: o}
 }
 
 var worldResources = []schema.GroupVersionResource{
 	configMaps, {Version: "v1", Resource: "services"}, {Group: "apps", Version: "v1", Resource: "deployments"}, {Version: "v1", Resource: "secrets"},
+	{Group: "networking.k8s.io", Version: "v1", Resource: "networkpolicies"}, {Group: "autoscaling", Version: "v2", Resource: "horizontalpodautoscalers"},
 }
 
 func (w *world) changeSet() {
@@ -108,7 +117,7 @@ func (w *world) changeSet() {
 func (w *world) editLive() {
 	for range w.r.IntN(4) {
 		i := w.r.IntN(worldObjects)
-		live := w.get(worldResources[i%4], fmt.Sprintf("o%d", i))
+		live := w.get(worldResources[i%worldKinds], fmt.Sprintf("o%d", i))
 		if live == nil {
 			continue
 		}
@@ -118,7 +127,7 @@ func (w *world) editLive() {
 
 func (w *world) edit(i int, live *unstructured.Unstructured) {
 	w.t.Helper()
-	res := w.client.Resource(worldResources[i%4]).Namespace(w.ns)
+	res := w.client.Resource(worldResources[i%worldKinds]).Namespace(w.ns)
 	patch := func(manager string, kind types.PatchType, body string, sub ...string) {
 		_, err := res.Patch(w.t.Context(), live.GetName(), kind, []byte(body), metav1.PatchOptions{FieldManager: manager, Force: force(kind)}, sub...)
 		if err != nil {
@@ -143,11 +152,11 @@ func (w *world) edit(i int, live *unstructured.Unstructured) {
 			w.t.Fatal(err)
 		}
 	case 5:
-		if i%4 == 2 {
+		if i%worldKinds == 2 {
 			patch("status-writer", types.MergePatchType, fmt.Sprintf(`{"status":{"observedGeneration":%d}}`, w.r.IntN(1000)), "status")
 		}
 	case 6:
-		if i%4 == 2 {
+		if i%worldKinds == 2 {
 			patch("scaler", types.MergePatchType, fmt.Sprintf(`{"spec":{"replicas":%d}}`, w.r.IntN(3)), "scale")
 		}
 	case 7: // the bookkeeping of field managers is thrown away
@@ -250,7 +259,7 @@ func (w *world) applyAndCompare() (wrong string) {
 func (w *world) dryRun(o *unstructured.Unstructured) string {
 	w.t.Helper()
 	gvr := worldResources[0]
-	for i, kind := range []string{"ConfigMap", "Service", "Deployment", "Secret"} {
+	for i, kind := range []string{"ConfigMap", "Service", "Deployment", "Secret", "NetworkPolicy", "HorizontalPodAutoscaler"} {
 		if o.GetKind() == kind {
 			gvr = worldResources[i]
 		}

@@ -80,12 +80,9 @@ func rejectsDryRuns(err error) bool {
 // ServiceAccount or PriorityClass, or the role whose rights an account that may
 // grant no others has to have itself.
 func lacksWhatComes(o *object, err error) bool {
-	text := err.Error()
-	if !apierrors.IsForbidden(err) && !apierrors.IsNotFound(err) ||
-		strings.Contains(text, "cannot patch resource") || strings.Contains(text, "cannot create resource") {
-		return false
-	}
-	return slices.ContainsFunc(o.after, func(on *object) bool { return on.action == Create })
+	refused := apierrors.IsForbidden(err) || apierrors.IsNotFound(err) && !isNamespaceMissing(err)
+	missing := strings.Contains(err.Error(), "not found") || strings.Contains(err.Error(), "was found") // no PriorityClass with name … was found
+	return refused && missing && slices.ContainsFunc(o.after, func(on *object) bool { return on.action == Create })
 }
 
 // unrehearsed notes that only writing an object will show what comes of it.
