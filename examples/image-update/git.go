@@ -9,35 +9,30 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/gitopskit/gitopskit/examples/internal/gitupdate"
 	"github.com/gitopskit/gitopskit/imagepolicy/update"
 	"github.com/gitopskit/gitopskit/imagepolicy/update/gitea"
 	"github.com/gitopskit/gitopskit/imagepolicy/update/github"
 	"github.com/gitopskit/gitopskit/imagepolicy/update/gitlab"
-	"github.com/gitopskit/gitopskit/source"
 	"github.com/gitopskit/gitopskit/source/git"
 	"github.com/gitopskit/gitopskit/source/git/signature"
 )
 
-// repository makes a source of package git an update.Repository.
+// repository is what is updated, and what has to be closed in the end.
 type repository struct {
-	source  *git.Source
+	gitupdate.Repository
 	mirrors *git.Mirrors
 	scratch string // is removed in the end, if it is set
-	branch  string
-	author  git.Signature
-	signer  *signature.Signer
 }
 
-var _ update.Repository = (*repository)(nil)
-
 func openRepository(o options) (*repository, error) {
-	r := &repository{branch: o.branch, author: git.Signature{Name: o.authorName, Email: o.authorEmail}}
+	r := &repository{Repository: gitupdate.Repository{Branch: o.branch, Author: git.Signature{Name: o.authorName, Email: o.authorEmail}}}
 	auth, err := gitAuth(o)
 	if err != nil {
 		return nil, err
 	}
 	if o.signingKey != "" {
-		if r.signer, err = readSigner(o.signingKey); err != nil {
+		if r.Signer, err = readSigner(o.signingKey); err != nil {
 			return nil, err
 		}
 	}
@@ -49,7 +44,7 @@ func openRepository(o options) (*repository, error) {
 		dir = r.scratch
 	}
 	if r.mirrors, err = git.OpenMirrors(dir, git.MirrorOptions{}); err == nil {
-		r.source, err = git.New(git.Options{URL: o.target, Reference: git.Reference{Branch: o.branch}, Auth: auth, Mirrors: r.mirrors})
+		r.Source, err = git.New(git.Options{URL: o.target, Reference: git.Reference{Branch: o.branch}, Auth: auth, Mirrors: r.mirrors})
 	}
 	if err != nil {
 		r.close()
@@ -111,25 +106,6 @@ func readSigner(file string) (*signature.Signer, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return signer, nil
-}
-
-// Push implements update.Repository.
-func (r *repository) Push(ctx context.Context, change update.ChangeFunc, to update.Target) (update.Pushed, error) {
-	done, err := r.source.Push(ctx, func(ctx context.Context, base *source.Artifact) (git.Change, error) {
-		commit, err := change(ctx, base.FS())
-		if err != nil {
-			return git.Change{}, err
-		}
-		out := git.Change{Message: commit.Message}
-		for name, content := range commit.Files {
-			out.Edits = append(out.Edits, git.Edit{Path: name, Content: content})
-		}
-		return out, nil
-	}, git.PushOptions{
-		Author: r.author, Signer: r.signer, Branch: to.Branch, RefSpec: to.RefSpec,
-		Force: to.Branch != "" && to.Branch != r.branch,
-	})
-	return update.Pushed{Revision: string(done.Revision), Changed: done.Changed, Attempts: done.Attempts}, err
 }
 
 // read shows the files of the branch. A change that is none pushes nothing.

@@ -57,9 +57,10 @@ func command() *cobra.Command {
 		Long: `reconciler makes a Kubernetes cluster match what Git says.
 
 It reads the same custom resources as Flux's controllers (GitRepository,
-OCIRepository, Bucket, Kustomization, Provider, Alert and Receiver) and does
-their work in one process: it fetches, renders, applies, prunes, waits until all
-is healthy, puts right at once what others change, and tells who wants to know.
+OCIRepository, Bucket, Kustomization, Provider, Alert, Receiver, ImageRepository,
+ImagePolicy and ImageUpdateAutomation) and does their work in one process: it
+fetches, renders, applies, prunes, waits until all is healthy, puts right at once
+what others change, tells who wants to know, and writes new images to Git.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
 		SilenceErrors: true,

@@ -40,6 +40,9 @@ var kinds = []kind{
 	{"notification.toolkit.fluxcd.io", "Provider", []string{"v1beta3", "v1beta2", "v1beta1"}, "notification-controller"},
 	{"notification.toolkit.fluxcd.io", "Alert", []string{"v1beta3", "v1beta2", "v1beta1"}, "notification-controller"},
 	{"notification.toolkit.fluxcd.io", "Receiver", []string{"v1", "v1beta2", "v1beta1"}, "notification-controller"},
+	{"image.toolkit.fluxcd.io", "ImageRepository", []string{"v1", "v1beta2", "v1beta1"}, "image-reflector-controller"},
+	{"image.toolkit.fluxcd.io", "ImagePolicy", []string{"v1", "v1beta2", "v1beta1"}, "image-reflector-controller"},
+	{"image.toolkit.fluxcd.io", "ImageUpdateAutomation", []string{"v1", "v1beta2", "v1beta1"}, "image-automation-controller"},
 }
 
 func main() {

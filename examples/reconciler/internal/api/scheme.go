@@ -15,6 +15,7 @@ var (
 	SourceGroup       = schema.GroupVersion{Group: "source.toolkit.fluxcd.io", Version: "v1"}
 	KustomizeGroup    = schema.GroupVersion{Group: "kustomize.toolkit.fluxcd.io", Version: "v1"}
 	ReceiverGroup     = schema.GroupVersion{Group: "notification.toolkit.fluxcd.io", Version: "v1"}
+	ImageGroup        = schema.GroupVersion{Group: "image.toolkit.fluxcd.io", Version: "v1"}
 	NotificationGroup = schema.GroupVersion{Group: "notification.toolkit.fluxcd.io", Version: "v1beta3"}
 )
 
@@ -29,5 +30,8 @@ func AddToScheme(s *runtime.Scheme) error {
 	metav1.AddToGroupVersion(s, NotificationGroup)
 	s.AddKnownTypes(ReceiverGroup, &Receiver{}, &ReceiverList{})
 	metav1.AddToGroupVersion(s, ReceiverGroup)
+	s.AddKnownTypes(ImageGroup,
+		&ImageRepository{}, &ImageRepositoryList{}, &ImagePolicy{}, &ImagePolicyList{}, &ImageUpdateAutomation{}, &ImageUpdateAutomationList{})
+	metav1.AddToGroupVersion(s, ImageGroup)
 	return nil
 }

@@ -55,7 +55,7 @@ func (k *Kind) Fetch(ctx context.Context, o sources.Object, have *source.Artifac
 	if p := repo.Spec.Provider; p != "" && p != sourcev1.GitProviderGeneric && p != sourcev1.GitProviderGitHub {
 		return nil, sources.Unsupported("spec.provider "+p, "use a Secret")
 	}
-	opts, err := k.options(ctx, repo)
+	opts, err := k.Options(ctx, repo)
 	if err != nil {
 		return nil, err
 	}

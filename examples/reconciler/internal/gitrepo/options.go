@@ -11,8 +11,8 @@ import (
 	"github.com/gitopskit/gitopskit/source/git"
 )
 
-// options translates the spec.
-func (k *Kind) options(ctx context.Context, repo *api.GitRepository) (git.Options, error) {
+// Options translates the spec.
+func (k *Kind) Options(ctx context.Context, repo *api.GitRepository) (git.Options, error) {
 	opts := git.Options{
 		URL:         repo.Spec.URL,
 		Mirrors:     k.Mirrors,

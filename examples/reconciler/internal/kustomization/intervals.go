@@ -1,16 +1,10 @@
 package kustomization
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/api"
 )
-
-// jitter spreads reconciliations by five per cent either way.
-func jitter(d time.Duration) time.Duration {
-	return d - d/20 + rand.N(d/10+1)
-}
 
 func retryInterval(ks *api.Kustomization) time.Duration {
 	if ks.Spec.RetryInterval != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/api"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/artifacts"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/intervals"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/status"
 	"github.com/gitopskit/gitopskit/render/kustomize"
 	"github.com/gitopskit/gitopskit/ssa"
@@ -208,13 +209,13 @@ func (u *run) next(err error) (ctrl.Result, error) {
 	case err == nil && u.waiting:
 		return ctrl.Result{}, nil // the wait's end brings it back
 	case err == nil:
-		return ctrl.Result{RequeueAfter: jitter(u.ks.Spec.Interval.Duration)}, nil
+		return ctrl.Result{RequeueAfter: intervals.Jitter(u.ks.Spec.Interval.Duration)}, nil
 	case errors.As(err, &f) && f.stalled:
 		return ctrl.Result{}, nil
 	case errors.As(err, &f) && f.retry > 0:
 		return ctrl.Result{RequeueAfter: f.retry}, nil
 	}
-	return ctrl.Result{RequeueAfter: jitter(retryInterval(u.ks))}, nil
+	return ctrl.Result{RequeueAfter: intervals.Jitter(retryInterval(u.ks))}, nil
 }
 
 // patchStatus writes the status, but for the inventory, which was written

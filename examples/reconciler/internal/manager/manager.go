@@ -92,7 +92,8 @@ func newManager(cfg *rest.Config, opts Options) (ctrl.Manager, error) {
 	cached := cache.Options{ByObject: map[client.Object]cache.ByObject{
 		&api.GitRepository{}: {Label: selected}, &api.OCIRepository{}: {Label: selected}, &api.Bucket{}: {Label: selected},
 		&api.Kustomization{}: {Label: selected}, &api.Provider{}: {Label: selected}, &api.Alert{}: {Label: selected},
-		&api.Receiver{}: {Label: selected},
+		&api.Receiver{}: {Label: selected}, &api.ImageRepository{}: {Label: selected}, &api.ImagePolicy{}: {Label: selected},
+		&api.ImageUpdateAutomation{}: {Label: selected},
 	}}
 	if !opts.AllNamespaces {
 		cached.DefaultNamespaces = map[string]cache.Config{opts.Namespace: {}}
@@ -148,7 +149,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, cfg *rest.Config, opts Opti
 		DefaultServiceAccount: opts.DefaultServiceAccount, NoCrossNamespaceRefs: opts.NoCrossNamespaceRefs,
 	}
 	return errors.Join(
-		addSources(ctx, mgr, opts, files, registry, told.Recorder(recorder(mgr, "source-controller"), "source-controller")),
+		addSources(ctx, mgr, opts, files, registry, told),
 		kustomizations.Setup(ctx, mgr, opts.Concurrent),
 		told.Setup(ctx, mgr, opts.Concurrent),
 		mgr.Add(told),

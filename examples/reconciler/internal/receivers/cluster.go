@@ -19,7 +19,8 @@ import (
 // kinds are those that can be asked to reconcile, with their group.
 var kinds = map[string]schema.GroupVersion{
 	"GitRepository": api.SourceGroup, "OCIRepository": api.SourceGroup, "Bucket": api.SourceGroup,
-	"Kustomization": api.KustomizeGroup,
+	"Kustomization":   api.KustomizeGroup,
+	"ImageRepository": api.ImageGroup, "ImagePolicy": api.ImageGroup, "ImageUpdateAutomation": api.ImageGroup,
 }
 
 func known(kind string) bool {

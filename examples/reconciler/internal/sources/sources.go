@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/artifacts"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/intervals"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/status"
 	"github.com/gitopskit/gitopskit/source"
 )
@@ -104,11 +104,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: jitter(o.GetInterval())}, nil
-}
-
-func jitter(d time.Duration) time.Duration {
-	return d - d/20 + rand.N(d/10+1)
+	return ctrl.Result{RequeueAfter: intervals.Jitter(o.GetInterval())}, nil
 }
 
 func (r *Reconciler) finalize(ctx context.Context, o Object) error {
