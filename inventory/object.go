@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -93,17 +95,34 @@ func (o *Object) wrap(op string, err error) error {
 func (o *Object) Load(ctx context.Context) (*Inventory, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	head, err := o.get(ctx, o.name)
-	if err != nil {
-		return nil, o.wrap("load", err)
-	}
-	o.loaded, o.known = head, true
-	if head == nil {
-		return New(), nil
-	}
-	inv, err := o.read(ctx, head)
+	inv, err := o.load(ctx)
 	return inv, o.wrap("load", err)
 }
+
+// loadAttempts bounds how often an inventory is read that is written all the time.
+const loadAttempts = 5
+
+func (o *Object) load(ctx context.Context) (*Inventory, error) {
+	before := ""
+	for attempt := 1; ; attempt++ {
+		head, err := o.get(ctx, o.name)
+		if err != nil {
+			return nil, err
+		}
+		o.loaded, o.known = head, true
+		if head == nil {
+			return New(), nil
+		}
+		inv, err := o.read(ctx, head)
+		// Somebody who has written the head anew has removed the shards of the old one.
+		if !errors.Is(err, errShardMissing) || head.GetResourceVersion() == before || attempt == loadAttempts {
+			return inv, err
+		}
+		before = head.GetResourceVersion()
+	}
+}
+
+var errShardMissing = fmt.Errorf("%w: a shard is missing", ErrMalformed)
 
 func (o *Object) get(ctx context.Context, name string) (*unstructured.Unstructured, error) {
 	u, err := o.client.Get(ctx, name, metav1.GetOptions{})
@@ -153,7 +172,7 @@ func (o *Object) readShards(ctx context.Context, head *unstructured.Unstructured
 			return nil, err
 		}
 		if shard == nil {
-			return nil, fmt.Errorf("%w: %s %s%d is missing", ErrMalformed, o.kind, prefix, i)
+			return nil, fmt.Errorf("%w: %s %s%d", errShardMissing, o.kind, prefix, i)
 		}
 		part, err := o.value(shard, keyPacked)
 		if err != nil {
@@ -246,18 +265,18 @@ func hasShards(head *unstructured.Unstructured) bool {
 	return ok
 }
 
-// writeShards writes the parts under names that no other content has, and
-// returns what the head says of them.
+// writeShards writes the parts under names that no other Save has, and returns
+// what the head says of them.
 func (o *Object) writeShards(ctx context.Context, packed []byte) (map[string][]byte, error) {
-	sum := sha256.Sum256(packed)
-	prefix := fmt.Sprintf("%s-%s-", o.name, hex.EncodeToString(sum[:4]))
+	var unique [8]byte
+	rand.Read(unique[:]) // never fails
+	prefix := fmt.Sprintf("%s-%s-", o.name, hex.EncodeToString(unique[:]))
 	n := 0
 	for ; len(packed) > 0; n++ {
 		part := packed[:min(shardSize, len(packed))]
 		packed = packed[len(part):]
 		shard := o.object(prefix+strconv.Itoa(n), map[string][]byte{keyPacked: part})
-		_, err := o.client.Create(ctx, shard, metav1.CreateOptions{FieldManager: "gitopskit-inventory"})
-		if err != nil && !apierrors.IsAlreadyExists(err) { // left by a Save that did not come to its end
+		if _, err := o.client.Create(ctx, shard, metav1.CreateOptions{FieldManager: "gitopskit-inventory"}); err != nil {
 			return nil, err
 		}
 	}
@@ -294,7 +313,9 @@ func (o *Object) writeHead(ctx context.Context, content map[string][]byte) error
 	return nil
 }
 
-// sweep removes shards that the head does not point to.
+// sweep removes shards that the head does not point to, unless they are younger
+// than the head: they belong to a Save that has loaded this head, and is about to
+// write the next one.
 func (o *Object) sweep(ctx context.Context, keep string) error {
 	list, err := o.client.List(ctx, metav1.ListOptions{LabelSelector: labelOf + "=" + o.label()})
 	if err != nil {
@@ -303,7 +324,7 @@ func (o *Object) sweep(ctx context.Context, keep string) error {
 	var errs []error
 	for _, u := range list.Items {
 		name := u.GetName()
-		if name == o.name || keep != "" && len(name) > len(keep) && name[:len(keep)] == keep {
+		if name == o.name || keep != "" && strings.HasPrefix(name, keep) || !olderRV(u.GetResourceVersion(), o.loaded.GetResourceVersion()) {
 			continue
 		}
 		if err := o.client.Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
@@ -311,6 +332,13 @@ func (o *Object) sweep(ctx context.Context, keep string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// olderRV reports whether resource version a is known to be older than b.
+func olderRV(a, b string) bool {
+	x, errA := strconv.ParseUint(a, 10, 64)
+	y, errB := strconv.ParseUint(b, 10, 64)
+	return errA == nil && errB == nil && x < y
 }
 
 // label is a label value for the store's name, which may be longer than those
