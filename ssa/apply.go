@@ -7,6 +7,7 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -215,6 +216,12 @@ func (r *run) fail(o *object, err *Error) {
 	}
 	if o.action != "" {
 		res.Action = o.action
+	}
+	if o.live != nil {
+		res.UID, res.ResourceVersion = o.live.uid, o.live.rv
+	}
+	if !o.began.IsZero() {
+		res.Duration = time.Since(o.began)
 	}
 	r.tell(o.index)
 }

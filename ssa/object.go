@@ -3,6 +3,7 @@ package ssa
 import (
 	"encoding/json"
 	"maps"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -56,7 +57,8 @@ type object struct {
 	oldFields error     // why its managedFields have to be mended before it can be applied; nil if not
 	diff      []Change
 	taken     []FieldOwner
-	written   bool // in this Apply
+	began     time.Time // of its writing; zero before
+	written   bool      // in this Apply
 
 	// what it looks like when it leaves something to others
 	payload map[string]any // what is sent to change the live object; nil: desired

@@ -32,10 +32,10 @@ type ObjectResult struct {
 	Ref             inventory.Ref
 	Version         string // API version without group
 	Action          Action
-	Reason          string // why, where the action alone does not say
-	UID             types.UID
-	ResourceVersion string        // after the write
-	Duration        time.Duration // of the writing, waiting in queues included
+	Reason          string        // why, where the action alone does not say
+	UID             types.UID     // of the live object; "" if there was none
+	ResourceVersion string        // after the write; before it, where that was not done
+	Duration        time.Duration // of the writing, waiting in queues and for others included; also where that has failed
 	Diff            []Change      // with ApplyOptions.Diff; nil for objects created or pruned
 	Taken           []FieldOwner  // with ApplyOptions.Diff: what other managers owned and we own now
 	Yielded         []FieldOwner  // what was left to others by the policy Yield

@@ -41,7 +41,7 @@ func (r *run) abandon(waiting []*object, on *object) {
 
 // writeOne brings one object into the cluster and records how that went.
 func (r *run) writeOne(ctx context.Context, o *object) {
-	started := time.Now()
+	o.began = time.Now()
 	if o.undefined() {
 		if err := r.awaitKind(ctx, o); err != nil {
 			r.failUnlessStopped(ctx, o, err)
@@ -66,7 +66,7 @@ func (r *run) writeOne(ctx context.Context, o *object) {
 			ans = r.a.client.clock.check(ans, live.ownTime)
 		}
 		rec = newRecord(o, live, ans.at)
-		r.wrote(o, ans, live, time.Since(started))
+		r.wrote(o, ans, live, time.Since(o.began))
 	}
 	if r.opts.Set != "" {
 		r.a.state.end(o.ref, rec)
@@ -168,6 +168,11 @@ func untouched(before, after *liveMeta, ans answer) bool {
 // unwritten records a failed write. An object that was not ours before, and that
 // the server has refused for certain, does not stay in the inventory.
 func (r *run) unwritten(ctx context.Context, o *object, err error) {
+	if ctx.Err() != nil {
+		r.mu.Lock()
+		r.result.Objects[o.index].Reason = "stopped while it was being written, and may have been"
+		r.mu.Unlock()
+	}
 	r.failUnlessStopped(ctx, o, r.explain(ctx, o, writeError(o, err)))
 	if refused(err) && !r.old.Has(o.ref) {
 		r.mu.Lock()
