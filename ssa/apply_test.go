@@ -2,6 +2,7 @@ package ssa_test
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 
 	"github.com/gitopskit/gitopskit/inventory"
 	"github.com/gitopskit/gitopskit/ssa"
@@ -200,6 +202,50 @@ func TestWatchReportsDriftOfMetadata(t *testing.T) {
 				t.Error("it was not put back")
 			}
 		})
+	}
+}
+
+// Many are read by one list, or one by one by an account that may not list.
+func TestObjectsInManyNamespaces(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, ssa.Options{})
+	var set []string
+	for i := range 6 {
+		ns := "NS-" + strconv.Itoa(i)
+		set = append(set, "apiVersion: v1\nkind: Namespace\nmetadata: {name: "+ns+"}", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: "+ns+"}")
+	}
+	set = append(set,
+		rbac+"kind: ClusterRole\nmetadata: {name: NS}\nrules: [{apiGroups: ['', rbac.authorization.k8s.io], resources: ['*'], verbs: [get, patch, create]}]",
+		rbac+"kind: ClusterRoleBinding\nmetadata: {name: NS}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: NS}\nsubjects: [{kind: User, name: NS}]")
+	opts := ssa.ApplyOptions{Inventory: &inventory.Memory{}, Prune: true}
+	t.Cleanup(func() { c.cleanUp(opts) })
+	c.mustApply(opts, set...)
+	c.take()
+	if res := c.mustApply(opts, set...); res.Changed() {
+		t.Errorf("%v", res.Objects)
+	}
+	reads := 0
+	for _, req := range c.take() {
+		if strings.HasPrefix(req, "GET ") && strings.Contains(req, "/configmaps?") {
+			reads++
+		}
+	}
+	if reads != 1 {
+		t.Errorf("%d lists of ConfigMaps, want one", reads)
+	}
+	limited, err := c.applier.As(rest.ImpersonationConfig{UserName: c.ns})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the account has its rights", func() bool {
+		var res *ssa.Result
+		if res, err = limited.Apply(t.Context(), c.objects(set[:12]...), ssa.ApplyOptions{}); err == nil && res.Count(ssa.Unchanged) != 12 {
+			t.Fatalf("%v", res.Objects)
+		}
+		return !errors.Is(err, ssa.ErrForbidden)
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -41,7 +41,9 @@ type PlanObject struct {
 	// made for; "" if there was none.
 	UID             string `json:"uid,omitempty"`
 	ResourceVersion string `json:"resourceVersion,omitempty"`
-	// Desired names the content that is to be applied.
+	// Desired is a digest of the content that is to be applied. Whoever reads it can
+	// try guesses at a Secret that is easily guessed, as with any digest; text and
+	// Markdown do not have it.
 	Desired []byte `json:"desired,omitempty"`
 }
 

@@ -95,6 +95,32 @@ func TestWaitEndsWhenAllAreReady(t *testing.T) {
 	}
 }
 
+// More than a few namespaces are watched at once.
+func TestWaitForObjectsInManyNamespaces(t *testing.T) {
+	f := newFixture(t)
+	var entries []inventory.Entry
+	for range 6 {
+		ns := testcluster.Shared(t).Namespace(t)
+		entries = append(entries, inventory.Entry{Ref: inventory.Ref{Kind: "ConfigMap", Namespace: ns, Name: "kube-root-ca.crt"}, Version: "v1"})
+	}
+	seen, err := f.waiter.Wait(t.Context(), entries, health.WaitOptions{ReadAll: true, Timeout: time.Minute})
+	if err != nil || len(seen) != 6 {
+		t.Errorf("%v, %v", seen, err)
+	}
+	entries[3].Name = "none"
+	ctx, cancel := context.WithCancel(t.Context())
+	told := 0
+	var missing *health.WaitError
+	if _, err = f.waiter.Wait(ctx, entries, health.WaitOptions{ReadAll: true, Timeout: time.Minute, OnChange: func(health.Observation) {
+		if told++; told == len(entries) {
+			cancel()
+		}
+	}}); !errors.As(err, &missing) || !errors.Is(err, context.Canceled) ||
+		len(missing.Missing) != 1 || missing.Missing[0].Status != health.NotFound || missing.Missing[0].Ref != entries[3].Ref {
+		t.Errorf("err = %v", err)
+	}
+}
+
 // A reader may see a status where a kind has none by design.
 func TestAReaderIsShownKindsWithoutAStatus(t *testing.T) {
 	f := newFixture(t)
