@@ -80,11 +80,18 @@ func faultSet(ns string, offset, n int, version string) []*unstructured.Unstruct
 // that nothing is there which the inventory does not list.
 func converge(t *testing.T, a *ssa.Applier, client dynamic.Interface, ns string, store inventory.Store, set []*unstructured.Unstructured) {
 	t.Helper()
+	convergeSeen(t, a, client, ns, store, store, set)
+}
+
+// convergeSeen is converge for a store that fails too; it is looked at by another
+// way.
+func convergeSeen(t *testing.T, a *ssa.Applier, client dynamic.Interface, ns string, store, look inventory.Store, set []*unstructured.Unstructured) {
+	t.Helper()
 	opts := ssa.ApplyOptions{Set: "f", Inventory: store, Prune: true, OwnerLabels: map[string]string{"owner": "f"}}
 	for attempt := 1; ; attempt++ {
 		_, err := a.Apply(t.Context(), set, opts)
 		live := listOwned(t, client, ns)
-		inv, loadErr := store.Load(t.Context())
+		inv, loadErr := look.Load(t.Context())
 		if loadErr != nil {
 			t.Fatal(loadErr)
 		}
@@ -146,9 +153,16 @@ func TestConvergesWhereOneRequestInTenFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := &inventory.Memory{}
-	converge(t, a, c.client, c.ns, store, faultSet(c.ns, 0, 60, "1"))
-	converge(t, a, c.client, c.ns, store, faultSet(c.ns, 30, 60, "2"))
+	store, err := inventory.NewConfigMap(cfg, c.ns, "inventory")
+	if err != nil {
+		t.Fatal(err)
+	}
+	look, err := inventory.NewConfigMap(c.cfg, c.ns, "inventory")
+	if err != nil {
+		t.Fatal(err)
+	}
+	convergeSeen(t, a, c.client, c.ns, store, look, faultSet(c.ns, 0, 60, "1"))
+	convergeSeen(t, a, c.client, c.ns, store, look, faultSet(c.ns, 30, 60, "2"))
 	if f.seen.Load() == 0 {
 		t.Error("no request has failed")
 	}

@@ -49,6 +49,9 @@ var readers = map[schema.GroupKind]Reader{
 // Evaluate returns the status of an object as it stands. Kinds without a
 // reader of their own are read by the rules of kstatus: generation first, then
 // the conditions Reconciling, Stalled, Ready and their like.
+//
+// It sees the object alone. Whether a Canary of Flagger has seen its target as it
+// is now, only Waiter.Wait finds out.
 func Evaluate(obj *unstructured.Unstructured) Report {
 	if obj.GetDeletionTimestamp() != nil {
 		return Report{Terminating, deletionMessage(obj)}
