@@ -41,15 +41,21 @@ func (r *run) watched(entries []inventory.Entry) int {
 
 // waiting returns the options of a wait that tells what it sees.
 func (r *run) waiting(opts health.WaitOptions) health.WaitOptions {
-	if r.opts.OnHealth != nil {
-		opts.Explain = true
-		opts.OnChange = func(o health.Observation) {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.opts.OnHealth(o)
-		}
-	}
+	opts.OnChange = r.observer()
+	opts.Explain = opts.OnChange != nil
 	return opts
+}
+
+// observer returns what is to be told of what is waited for; nil if nobody is.
+func (r *run) observer() func(health.Observation) {
+	if r.opts.OnHealth == nil {
+		return nil
+	}
+	return func(o health.Observation) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.opts.OnHealth(o)
+	}
 }
 
 // goneWhenDone reports whether an object is a Job that the cluster removes when

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gitopskit/gitopskit/inventory"
+	"github.com/gitopskit/gitopskit/ssa/health"
 )
 
 // A victim is an orphan with what is known of it.
@@ -27,10 +28,11 @@ type pruner struct {
 	opts    *ApplyOptions
 	kept    map[types.UID]inventory.Ref // UIDs of what was just applied
 	victims []*victim
+	tell    func(health.Observation) // what holds one that is awaited; may be nil
 }
 
 func (r *run) pruner(ctx context.Context) *pruner {
-	p := &pruner{a: r.a, opts: r.opts, kept: map[types.UID]inventory.Ref{}}
+	p := &pruner{a: r.a, opts: r.opts, tell: r.observer(), kept: map[types.UID]inventory.Ref{}}
 	for _, o := range r.objects {
 		if o.live != nil {
 			p.kept[o.live.uid] = o.ref

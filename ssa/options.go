@@ -133,9 +133,10 @@ type ApplyOptions struct {
 	Health health.Reader
 
 	// OnHealth is told of each change of an object's status while it is waited
-	// for: at the end, and where others depend on it. What the pods of workloads
-	// complain of is among it (see health.WaitOptions.Explain). It is called in the
-	// way that OnEvent is. Default: nobody is told.
+	// for: at the end, where others depend on it, and where it has to be gone before
+	// another can be made or deleted and something holds it. What the pods of
+	// workloads complain of is among it (see health.WaitOptions.Explain). It is called
+	// in the way that OnEvent is. Default: nobody is told.
 	OnHealth func(health.Observation)
 
 	// Origin says where an object was written down, for errors: a file, or file

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/gitopskit/gitopskit/internal/objwatch"
 	"github.com/gitopskit/gitopskit/inventory"
+	"github.com/gitopskit/gitopskit/ssa/health"
 )
 
 // goneTimeout is how long a replacement waits for the finalizers of what it
@@ -21,7 +23,7 @@ import (
 const goneTimeout = 2 * time.Minute
 
 // removeForReplacement deletes the live object and waits until it is gone.
-func (a *Applier) removeForReplacement(ctx context.Context, o *object) error {
+func (a *Applier) removeForReplacement(ctx context.Context, o *object, tell func(health.Observation)) error {
 	err := a.delete(ctx, o.target, metav1.Preconditions{UID: &o.live.uid}, "")
 	if apierrors.IsNotFound(err) {
 		return nil
@@ -29,15 +31,16 @@ func (a *Applier) removeForReplacement(ctx context.Context, o *object) error {
 	if err != nil {
 		return fmt.Errorf("delete before recreating: %w", err)
 	}
-	return a.awaitGone(ctx, o.target, o.live.uid, goneTimeout)
+	return a.awaitGone(ctx, o.target, o.live.uid, goneTimeout, tell)
 }
 
 // awaitGone watches an object until it is gone, or another has its name, for at
-// most the given time. The error tells what holds it.
-func (a *Applier) awaitGone(ctx context.Context, t target, uid types.UID, limit time.Duration) error {
+// most the given time. The error tells what holds it, and so is tell told, which
+// may be nil, while that lasts.
+func (a *Applier) awaitGone(ctx context.Context, t target, uid types.UID, limit time.Duration, tell func(health.Observation)) error {
 	inner, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	h := &goneHandler{ref: t.ref, uid: uid, cancel: cancel}
+	h := &goneHandler{target: t, uid: uid, cancel: cancel, tell: tell}
 	err := objwatch.Run(inner, a.single(t), h)
 	held := &TerminatingError{Ref: t.ref, Held: h.held}
 	switch {
@@ -71,8 +74,9 @@ func (a *Applier) single(t target) objwatch.Collection {
 
 // goneHandler ends a watch when an object is gone.
 type goneHandler struct {
-	ref    inventory.Ref
+	target
 	uid    types.UID // "" for any
+	tell   func(health.Observation)
 	cancel func()
 	there  bool
 	gone   bool
@@ -90,6 +94,11 @@ func (h *goneHandler) EndList(string) {
 func (h *goneHandler) Set(o runtime.Object) {
 	if m, ok := o.(metav1.Object); ok && (h.uid == "" || m.GetUID() == h.uid) {
 		h.there, h.held = true, holds(h.ref, m)
+		if h.tell != nil && len(h.held) > 0 {
+			h.tell(health.Observation{Ref: h.ref, Version: h.version, Report: health.Report{
+				Status: health.Terminating, Message: "held by " + strings.Join(h.held, "; "),
+			}})
+		}
 	}
 }
 
@@ -122,7 +131,7 @@ func (a *Applier) WaitGone(ctx context.Context, objects []inventory.Entry, limit
 		e := objects[i]
 		r, err := a.kinds.anyVersion(ctx, e.GroupKind(), e.Version)
 		if err == nil {
-			err = a.awaitGone(ctx, target{ref: e.Ref, version: e.Version, resource: r}, e.UID, limit)
+			err = a.awaitGone(ctx, target{ref: e.Ref, version: e.Version, resource: r}, e.UID, limit, nil)
 		}
 		if err == nil || errors.Is(err, ErrUnknownKind) {
 			errs[i] = nil

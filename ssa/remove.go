@@ -97,7 +97,7 @@ func (p *pruner) remove(ctx context.Context, v *victim, gone bool) ObjectResult 
 		switch {
 		case err == nil:
 			if gone && !p.opts.Orphan {
-				err = p.a.awaitGone(ctx, v.target, v.live.UID, goneTimeout)
+				err = p.a.awaitGone(ctx, v.target, v.live.UID, goneTimeout, p.tell)
 			}
 		case apierrors.IsNotFound(err):
 			res.Reason, err = "was gone already", nil

@@ -83,3 +83,22 @@ func TestAnInventoryInANamespaceOfTheSet(t *testing.T) {
 		t.Errorf("%v", res.Objects)
 	}
 }
+
+func TestWhatHoldsAnObjectThatHasToGoIsTold(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, ssa.Options{})
+	frozen := func(value string) string {
+		return strings.Replace(bare("frozen"), "{key: b}", "{key: "+value+"}\nimmutable: true", 1)
+	}
+	c.mustApply(ssa.ApplyOptions{}, frozen("b"))
+	c.patchConfigMap("frozen", `{"metadata":{"finalizers":["example.com/hold"]}}`)
+	var told []string
+	res := c.mustApply(ssa.ApplyOptions{RecreateImmutable: true, OnHealth: func(o health.Observation) {
+		if told = append(told, o.String()); len(told) == 1 {
+			c.patchConfigMap("frozen", `{"metadata":{"finalizers":null}}`)
+		}
+	}}, frozen("c"))
+	if len(told) == 0 || !strings.HasSuffix(told[0], "frozen: Terminating: held by finalizer example.com/hold") || res.Count(ssa.Recreate) != 1 {
+		t.Errorf("told %q; %v", told, res.Objects)
+	}
+}

@@ -89,12 +89,12 @@ func (r *run) send(ctx context.Context, o *object) (answer, error) {
 		return answer{}, r.errDeleting(ctx, o)
 	}
 	if o.action == Recreate {
-		if err := r.a.removeForReplacement(ctx, o); err != nil {
+		if err := r.a.removeForReplacement(ctx, o, r.observer()); err != nil {
 			return answer{}, err
 		}
 	}
 	if o.leaving != "" {
-		if err := r.a.awaitGone(ctx, o.target, o.leaving, goneTimeout); err != nil {
+		if err := r.a.awaitGone(ctx, o.target, o.leaving, goneTimeout, r.observer()); err != nil {
 			return answer{}, err
 		}
 	}

@@ -46,6 +46,9 @@ func (m *model) begin(s ssa.Step, total int, now time.Time) {
 
 func (m *model) object(r ssa.ObjectResult, now time.Time) {
 	m.heard = now
+	if m.step != ssa.StepWait {
+		delete(m.waiting, r.Ref) // what has held it up no longer does
+	}
 	switch {
 	case r.Err != nil:
 		m.failed++

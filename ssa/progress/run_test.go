@@ -104,6 +104,26 @@ pruning 1 object
 `)
 }
 
+func TestWhatHoldsUpAWriteIsShownAsLongAsItDoes(t *testing.T) {
+	v, c := newVT(t, 90, 10), newClock()
+	d := newDisplay(v.terminal(), Options{}, c.now)
+	d.Step(ssa.StepWrite, 2)
+	d.Health(is(health.Terminating, "Job", "j", "held by finalizer example.com/hold"))
+	c.pass(9 * frameTime)
+	d.tick()
+	show(t, "held", v.seen(), ` ⠏ writing ──────────────────────── 0/2  0s
+   Job/shop/j      0s  Terminating: held by finalizer example.com/hold
+`)
+	d.Object(did(ssa.Recreate, "Job", "j"))
+	d.tick()
+	show(t, "gone", v.seen(), `± recreate Job/shop/j
+ ⠏ writing ━━━━━━━━━━━━──────────── 1/2  0s
+`)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestFollowTellsWhoWasToldBefore(t *testing.T) {
 	var told []string
 	var out strings.Builder
