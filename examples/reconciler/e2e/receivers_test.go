@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -20,12 +19,7 @@ func TestAWebhookBringsThePush(t *testing.T) {
 	repo := gitserver.New(t, gitserver.Options{}).Repo("app")
 	first := repo.Commit(map[string]string{"deploy/settings.yaml": configMap})
 	s := newStage(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once: a free port
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := listener.Addr().String()
-	_ = listener.Close()
+	addr := freeAddr(t)
 	s.start("--receiver-addr=" + addr)
 	s.source(repo, "./deploy")
 	s.isReady(first)

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/metrics"
 	"github.com/gitopskit/gitopskit/notify"
 	"github.com/gitopskit/gitopskit/notify/provider"
 )
@@ -24,6 +25,8 @@ type Alerts struct {
 	Events record.EventRecorder
 	// NoCrossNamespaceRefs refuses Alerts about objects of other namespaces.
 	NoCrossNamespaceRefs bool
+	// Durations times reconciliations.
+	Durations *metrics.Durations
 
 	dispatcher *notify.Dispatcher
 	journal    *notify.Journal

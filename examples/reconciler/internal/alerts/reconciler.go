@@ -44,7 +44,7 @@ func (a *Alerts) Setup(ctx context.Context, mgr ctrl.Manager, concurrent int) er
 			MaxConcurrentReconciles: concurrent,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](750*time.Millisecond, 15*time.Minute),
 		}).
-		Complete(a)
+		Complete(a.Durations.Of(&api.Provider{}, a))
 }
 
 // Reconcile brings the destination of one Provider up to date. Its Secrets are

@@ -26,6 +26,9 @@ type AlertList struct {
 	Items           []Alert `json:"items"`
 }
 
+// IsSuspended reports whether it is not to be looked at.
+func (in *Alert) IsSuspended() bool { return in.Spec.Suspend }
+
 // DeepCopyObject returns a copy.
 func (in *Alert) DeepCopyObject() runtime.Object { return in.DeepCopy() }
 

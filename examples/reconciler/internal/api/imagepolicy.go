@@ -53,6 +53,9 @@ func (in *ImagePolicy) SetLastHandledReconcileRequest(at string) {
 // SetObservedGeneration says which generation the status is about.
 func (in *ImagePolicy) SetObservedGeneration(g int64) { in.Status.ObservedGeneration = g }
 
+// IsSuspended reports whether it is not to be looked at.
+func (in *ImagePolicy) IsSuspended() bool { return in.Spec.Suspend }
+
 // DeepCopyObject returns a copy.
 func (in *ImagePolicy) DeepCopyObject() runtime.Object { return in.DeepCopy() }
 

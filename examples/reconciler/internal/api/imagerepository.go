@@ -53,6 +53,9 @@ func (in *ImageRepository) SetLastHandledReconcileRequest(at string) {
 // SetObservedGeneration says which generation the status is about.
 func (in *ImageRepository) SetObservedGeneration(g int64) { in.Status.ObservedGeneration = g }
 
+// IsSuspended reports whether it is not to be looked at.
+func (in *ImageRepository) IsSuspended() bool { return in.Spec.Suspend }
+
 // DeepCopyObject returns a copy.
 func (in *ImageRepository) DeepCopyObject() runtime.Object { return in.DeepCopy() }
 

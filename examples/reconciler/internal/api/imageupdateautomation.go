@@ -52,6 +52,9 @@ func (in *ImageUpdateAutomation) SetLastHandledReconcileRequest(at string) {
 // SetObservedGeneration says which generation the status is about.
 func (in *ImageUpdateAutomation) SetObservedGeneration(g int64) { in.Status.ObservedGeneration = g }
 
+// IsSuspended reports whether it is not to be looked at.
+func (in *ImageUpdateAutomation) IsSuspended() bool { return in.Spec.Suspend }
+
 // DeepCopyObject returns a copy.
 func (in *ImageUpdateAutomation) DeepCopyObject() runtime.Object { return in.DeepCopy() }
 

@@ -73,6 +73,9 @@ func (in *Kustomization) GetConditions() []metav1.Condition { return in.Status.C
 // SetConditions replaces the status conditions.
 func (in *Kustomization) SetConditions(c []metav1.Condition) { in.Status.Conditions = c }
 
+// IsSuspended reports whether it is not to be looked at.
+func (in *Kustomization) IsSuspended() bool { return in.Spec.Suspend }
+
 // DeepCopyObject returns a copy.
 func (in *Kustomization) DeepCopyObject() runtime.Object { return in.DeepCopy() }
 

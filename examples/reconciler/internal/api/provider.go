@@ -26,6 +26,9 @@ type ProviderList struct {
 	Items           []Provider `json:"items"`
 }
 
+// IsSuspended reports whether it is not to be looked at.
+func (in *Provider) IsSuspended() bool { return in.Spec.Suspend }
+
 // DeepCopyObject returns a copy.
 func (in *Provider) DeepCopyObject() runtime.Object { return in.DeepCopy() }
 

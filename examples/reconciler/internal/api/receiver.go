@@ -37,6 +37,9 @@ func (in *Receiver) GetConditions() []metav1.Condition { return in.Status.Condit
 // SetConditions replaces the status conditions.
 func (in *Receiver) SetConditions(c []metav1.Condition) { in.Status.Conditions = c }
 
+// IsSuspended reports whether it is not to be looked at.
+func (in *Receiver) IsSuspended() bool { return in.Spec.Suspend }
+
 // DeepCopyObject returns a copy.
 func (in *Receiver) DeepCopyObject() runtime.Object { return in.DeepCopy() }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/gitrepo"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/intervals"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/metrics"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/sources"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/status"
 	"github.com/gitopskit/gitopskit/imagepolicy/scan"
@@ -29,6 +30,8 @@ type Images struct {
 	client.Client
 	// Reflector and Automation tell of what was found, and of what was pushed.
 	Reflector, Automation record.EventRecorder
+	// Durations times reconciliations.
+	Durations *metrics.Durations
 	// Git opens the repositories that automations write to.
 	Git *gitrepo.Kind
 	// Store keeps what is known of tags over restarts.

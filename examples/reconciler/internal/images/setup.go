@@ -37,7 +37,7 @@ func (i *Images) Setup(ctx context.Context, mgr ctrl.Manager, concurrent int) er
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](750*time.Millisecond, 15*time.Minute),
 	}
 	err := ctrl.NewControllerManagedBy(mgr).Named("imagerepository").
-		For(&api.ImageRepository{}, changed).WithOptions(options).Complete(repositories{i})
+		For(&api.ImageRepository{}, changed).WithOptions(options).Complete(i.Durations.Of(&api.ImageRepository{}, repositories{i}))
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (i *Images) Setup(ctx context.Context, mgr ctrl.Manager, concurrent int) er
 	err = ctrl.NewControllerManagedBy(mgr).Named("imagepolicy").
 		For(&api.ImagePolicy{}, changed).
 		Watches(&api.ImageRepository{}, handler.EnqueueRequestsFromMapFunc(i.policiesOf), builder.WithPredicates(scanChanged)).
-		WithOptions(options).Complete(policies{i})
+		WithOptions(options).Complete(i.Durations.Of(&api.ImagePolicy{}, policies{i}))
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (i *Images) Setup(ctx context.Context, mgr ctrl.Manager, concurrent int) er
 		For(&api.ImageUpdateAutomation{}, changed).
 		Watches(&api.ImagePolicy{}, handler.EnqueueRequestsFromMapFunc(i.automationsBeside), builder.WithPredicates(choiceChanged)).
 		Watches(&api.GitRepository{}, handler.EnqueueRequestsFromMapFunc(i.automationsOf), builder.WithPredicates(commitChanged)).
-		WithOptions(options).Complete(automations{i})
+		WithOptions(options).Complete(i.Durations.Of(&api.ImageUpdateAutomation{}, automations{i}))
 }
 
 func index(ctx context.Context, mgr ctrl.Manager) error {

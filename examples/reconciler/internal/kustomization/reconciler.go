@@ -19,6 +19,7 @@ import (
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/api"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/artifacts"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/intervals"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/metrics"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/status"
 	"github.com/gitopskit/gitopskit/render/kustomize"
 	"github.com/gitopskit/gitopskit/ssa"
@@ -33,6 +34,7 @@ type Reconciler struct {
 	Artifacts *artifacts.Registry
 	Builder   *kustomize.Builder
 	Applier   *ssa.Applier
+	Durations *metrics.Durations
 
 	// DefaultServiceAccount is impersonated where a Kustomization names none.
 	// Empty: the reconciler acts as itself.

@@ -54,7 +54,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, concurrent int
 			MaxConcurrentReconciles: concurrent,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](750*time.Millisecond, 15*time.Minute),
 		}).
-		Complete(r)
+		Complete(r.Durations.Of(&api.Kustomization{}, r))
 }
 
 func index(ctx context.Context, mgr ctrl.Manager) error {

@@ -71,9 +71,6 @@ func Run(ctx context.Context, cfg *rest.Config, opts Options) error {
 	if err := assemble(ctx, mgr, cfg, opts, listener); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	if err := addReceivers(ctx, mgr, opts); err != nil {
-		return errors.Join(err, listener.Close())
-	}
 	return mgr.Start(ctx)
 }
 
@@ -139,17 +136,22 @@ func assemble(ctx context.Context, mgr ctrl.Manager, cfg *rest.Config, opts Opti
 	memory := &kustomization.Memory{Applier: applier, File: filepath.Join(opts.StoragePath, "in-sync.json")}
 	memory.Restore(ctx)
 	registry := &artifacts.Registry{}
-	told := &alerts.Alerts{Client: mgr.GetClient(), Events: recorder(mgr, "notification-controller"), NoCrossNamespaceRefs: opts.NoCrossNamespaceRefs}
+	durations, err := addMetrics(mgr)
+	if err != nil {
+		return err
+	}
+	told := &alerts.Alerts{Client: mgr.GetClient(), Durations: durations, Events: recorder(mgr, "notification-controller"), NoCrossNamespaceRefs: opts.NoCrossNamespaceRefs}
 	if err := told.Open(ctx, opts.StoragePath, slog.New(logr.ToSlogHandler(mgr.GetLogger().WithName("alerts")))); err != nil {
 		return err
 	}
 	kustomizations := &kustomization.Reconciler{
-		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Events: told.Recorder(recorder(mgr, "kustomize-controller"), "kustomize-controller"),
+		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Durations: durations, Events: told.Recorder(recorder(mgr, "kustomize-controller"), "kustomize-controller"),
 		Artifacts: registry, Builder: &kustomize.Builder{}, Applier: applier,
 		DefaultServiceAccount: opts.DefaultServiceAccount, NoCrossNamespaceRefs: opts.NoCrossNamespaceRefs,
 	}
 	return errors.Join(
-		addSources(ctx, mgr, opts, files, registry, told),
+		addSources(ctx, mgr, opts, files, registry, told, durations),
+		addReceivers(ctx, mgr, opts, durations),
 		kustomizations.Setup(ctx, mgr, opts.Concurrent),
 		told.Setup(ctx, mgr, opts.Concurrent),
 		mgr.Add(told),

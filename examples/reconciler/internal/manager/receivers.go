@@ -9,15 +9,16 @@ import (
 	"github.com/go-logr/logr"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/metrics"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/receivers"
 )
 
 // addReceivers serves webhooks, unless the address is 0.
-func addReceivers(ctx context.Context, mgr ctrl.Manager, opts Options) error {
+func addReceivers(ctx context.Context, mgr ctrl.Manager, opts Options, durations *metrics.Durations) error {
 	if opts.ReceiverAddr == "0" {
 		return nil
 	}
-	r := receivers.New(mgr.GetClient(), slog.New(logr.ToSlogHandler(mgr.GetLogger().WithName("receivers"))))
+	r := receivers.New(mgr.GetClient(), durations, slog.New(logr.ToSlogHandler(mgr.GetLogger().WithName("receivers"))))
 	r.NoCrossNamespaceRefs = opts.NoCrossNamespaceRefs
 	if err := r.Setup(mgr, opts.Concurrent); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/bucketrepo"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/gitrepo"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/images"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/metrics"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/ocirepo"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/sources"
 	"github.com/gitopskit/gitopskit/imagepolicy/scan"
@@ -23,7 +24,7 @@ import (
 
 // addSources registers a reconciler for each kind of source, and those of images,
 // which write to Git.
-func addSources(ctx context.Context, mgr ctrl.Manager, opts Options, files *store.Store, registry *artifacts.Registry, told *alerts.Alerts) error {
+func addSources(ctx context.Context, mgr ctrl.Manager, opts Options, files *store.Store, registry *artifacts.Registry, told *alerts.Alerts, durations *metrics.Durations) error {
 	mirrors, err := git.OpenMirrors(filepath.Join(opts.StoragePath, "mirrors"), git.MirrorOptions{})
 	if err != nil {
 		return err
@@ -43,11 +44,12 @@ func addSources(ctx context.Context, mgr ctrl.Manager, opts Options, files *stor
 	reconciler := func(k sources.Kind) *sources.Reconciler {
 		return &sources.Reconciler{
 			Client: mgr.GetClient(), Kind: k, Events: events("source-controller"), Artifacts: registry, Storage: storage,
+			Durations: durations,
 		}
 	}
 	repos := &gitrepo.Kind{Client: mgr.GetClient(), Mirrors: mirrors, Artifacts: registry}
 	found := &images.Images{
-		Client: mgr.GetClient(), Git: repos, Store: tags, NoCrossNamespaceRefs: opts.NoCrossNamespaceRefs,
+		Client: mgr.GetClient(), Git: repos, Store: tags, Durations: durations, NoCrossNamespaceRefs: opts.NoCrossNamespaceRefs,
 		Reflector: events("image-reflector-controller"), Automation: events("image-automation-controller"),
 	}
 	return errors.Join(

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/api"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/metrics"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/sources"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/status"
 	"github.com/gitopskit/gitopskit/notify/receiver"
@@ -30,13 +31,15 @@ type Reconciler struct {
 	client.Client
 	// NoCrossNamespaceRefs refuses resources of other namespaces.
 	NoCrossNamespaceRefs bool
+	// Durations times reconciliations.
+	Durations *metrics.Durations
 	// Handler serves /hook/…
 	Handler *receiver.Handler
 }
 
 // New makes a reconciler with its handler.
-func New(c client.Client, log *slog.Logger) *Reconciler {
-	return &Reconciler{Client: c, Handler: receiver.New(receiver.Options{Cluster: cluster{c}, Logger: log})}
+func New(c client.Client, durations *metrics.Durations, log *slog.Logger) *Reconciler {
+	return &Reconciler{Client: c, Durations: durations, Handler: receiver.New(receiver.Options{Cluster: cluster{c}, Logger: log})}
 }
 
 // Setup registers the reconciler with a manager.
@@ -45,7 +48,7 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrent int) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&api.Receiver{}, builder.WithPredicates(changed)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrent}).
-		Complete(r)
+		Complete(r.Durations.Of(&api.Receiver{}, r))
 }
 
 // Reconcile brings the path of one Receiver up to date. Its Secret is read anew

@@ -25,5 +25,5 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrent int, more func(*builder.
 	return b.WithOptions(controller.Options{
 		MaxConcurrentReconciles: concurrent,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](750*time.Millisecond, 15*time.Minute),
-	}).Complete(r)
+	}).Complete(r.Durations.Of(r.Kind.New(), r))
 }

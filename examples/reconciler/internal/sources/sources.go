@@ -20,6 +20,7 @@ import (
 
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/artifacts"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/intervals"
+	"github.com/gitopskit/gitopskit/examples/reconciler/internal/metrics"
 	"github.com/gitopskit/gitopskit/examples/reconciler/internal/status"
 	"github.com/gitopskit/gitopskit/source"
 )
@@ -60,6 +61,7 @@ type Reconciler struct {
 	Events    record.EventRecorder
 	Artifacts *artifacts.Registry
 	Storage   *Storage
+	Durations *metrics.Durations
 
 	mu      sync.Mutex
 	fetched map[artifacts.Key]int64 // generation of the object whose artifact is registered
