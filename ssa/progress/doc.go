@@ -18,12 +18,14 @@
 // it is, and the objects that are not ready, with the reasons that their pods
 // give. What was done with an object becomes a line above them, which stays:
 //
-//   - create Namespace/shop
-//     ~ update Deployment/shop/web (1.2s)
-//     ✓ 1 created, 1 updated, 118 unchanged in 3s
-//     ⠹ waiting ━━━━━━━━━━━━━━━━━━━───── 40/43  12s
-//     Deployment/shop/web  12s  1 of 3 pods are available; pod web-5d4: container web: ErrImagePull
-//     Job/shop/migrate      4s  Job in progress
+//	$ apply -f ./deploy --inventory shop --wait
+//	+ create Namespace/shop
+//	~ update Deployment/shop/web (1.2s)
+//	✓ 1 created, 1 updated, 118 unchanged in 3s
+//	 ⠹ waiting ━━━━━━━━━━━━━━━━━━━━━━── 41/43  12s
+//	   Deployment/shop/web     12s  1 of 3 pods are available
+//	     pod web-5d4: container web: ErrImagePull: no such image as web:2
+//	   Job/shop/migrate        12s  0 of 1 pods have succeeded
 //
 // Elsewhere, in a log or a pipe, each event is a line without escape sequences,
 // and every half minute in which nothing happens another one says what is
