@@ -105,7 +105,8 @@ func (d *Display) keep(pause time.Duration) {
 }
 
 // Follow returns opts with a Display that is told of everything. What opts tells
-// others it still does.
+// others it still does. It is for Apply; a Plan, which does nothing, is followed by
+// ssa.ApplyOptions.OnStep alone.
 func (d *Display) Follow(opts ssa.ApplyOptions) ssa.ApplyOptions {
 	step, object, observed := opts.OnStep, opts.OnEvent, opts.OnHealth
 	opts.OnStep = func(s ssa.Step, n int) {
