@@ -49,7 +49,6 @@ var immutable = map[string]change{
 	"an EndpointSlice's type":            {"apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: x, namespace: NS}\naddressType: IPv4\nendpoints: []\nports: []", "IPv4", "IPv6"},
 	"a ResourceQuota's scopes":           {"apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: x, namespace: NS}\nspec: {hard: {pods: 100}, scopes: [BestEffort]}", "BestEffort", "NotBestEffort"},
 	"a claim's mode":                     {"apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: x, namespace: NS}\nspec: {storageClassName: none, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}", "ReadWriteOnce", "ReadOnlyMany"},
-	"a definition's scope":               {"apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: scopeds.NS.example.com}\nspec: {group: NS.example.com, scope: Cluster, names: {kind: Scoped, plural: scopeds}, versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]}", "scope: Cluster", "scope: Namespaced"},
 	"what a rule of its definition says": {"apiVersion: NS.example.com/v1\nkind: Fixed\nmetadata: {name: x}\nspec: {a: b}", "a: b", "a: c"},
 }
 
